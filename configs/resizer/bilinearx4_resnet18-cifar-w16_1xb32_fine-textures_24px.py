@@ -1,0 +1,8 @@
+_base_ = [
+    "../_base_/models/bilinear_resnet18-cifar-w16.py",
+    "../_base_/datasets/fine_textures_96.py",
+    "../_base_/schedules/fine_textures_8e.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(resizer=dict(output_size=24), head=dict(num_classes=8))

@@ -1,0 +1,260 @@
+"""Checks of a config before a run writes anything."""
+
+import logging
+import os
+import pickle
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+
+from mmresizer.registry import MODELS, RUNNERS
+from mmresizer.utils import InputError
+
+# What a training checkpoint of mmengine holds besides tensors.
+_SAFE_GLOBALS = [
+    HistoryBuffer,
+    np.array(0).__reduce__()[0],  # the private functions that rebuild
+    np.float64(0).__reduce__()[0],  # arrays and scalars
+    np.ndarray,
+    np.dtype,
+    type(np.dtype(np.float64)),
+    type(np.dtype(np.int64)),
+    type(np.dtype(np.uint32)),
+]
+
+# What torch.load raises on files that are damaged or no checkpoints.
+_LOADING_ERRORS = (
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
+# Part of the backbone that a checkpoint to start from must hold. Position tables, which
+# backbones adapt to the image size while loading, are the reason why it is not all.
+_MIN_MATCHING_PART = 0.75
+
+
+def build_runner(cfg: Config):
+    """Builds the Runner, of mmengine or the one named by ``cfg.runner_type``."""
+    from mmengine.runner import Runner
+
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """Builds the model on its own, to find faults of the config before a run starts.
+
+    The Runner seeds the random numbers and builds its own; this one takes no part in
+    it.
+
+    Raises:
+        InputError: If the config has no model, or a distributed run without CUDA has a
+            SyncBN layer.
+    """
+    if cfg.get("model") is None:
+        raise InputError(f"the config {cfg.filename} has no `model`")
+    init_default_scope(cfg.get("default_scope", "mmengine"))
+    model = MODELS.build(cfg.model)
+    sync_bn = any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
+    if sync_bn and cfg.launcher != "none" and not torch.cuda.is_available():
+        raise InputError(
+            "the model has SyncBN layers, which need CUDA devices and none is visible; "
+            "use norm_cfg type='BN' on CPUs"
+        )
+    return model
+
+
+def set_dataloader_defaults(cfg: Config) -> None:
+    """Sets what MMPretrain's models need, where the config says nothing."""
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        dataloader = cfg.get(name)
+        if dataloader is None:
+            continue
+        dataloader.setdefault("collate_fn", dict(type="default_collate"))
+        dataloader.setdefault("pin_memory", torch.cuda.is_available())
+        dataloader.setdefault(
+            "persistent_workers", dataloader.get("num_workers", 0) > 0
+        )
+
+
+def check_data(cfg: Config, *dataloaders: str) -> None:
+    """Checks that the folders of the datasets exist and are not empty.
+
+    Args:
+        cfg (Config): Config of the Runner.
+        *dataloaders (str): Names of the dataloaders that the run will use.
+
+    Raises:
+        InputError: If a local folder is missing or empty.
+    """
+    for name in dataloaders:
+        for dataset in _iter_datasets(cfg.get(name) or {}):
+            root = dataset.get("data_root")
+            prefix = dataset.get("data_prefix") or ""
+            prefixes = prefix.values() if isinstance(prefix, Mapping) else [prefix]
+            for prefix in ["", *prefixes]:
+                path = os.path.join(root or "", prefix or "")
+                if not path or "://" in path:
+                    continue
+                folder = Path(path).expanduser()
+                if not folder.is_dir() or not any(folder.iterdir()):
+                    state = "is empty" if folder.is_dir() else "does not exist"
+                    raise InputError(
+                        f"the folder {path!r} of {name} {state}; put the dataset "
+                        f"there, link it, or set {name}.dataset.data_root"
+                    )
+
+
+def _iter_datasets(node) -> Iterator[ConfigDict]:
+    """Yields the dataset configs in a dataloader config, inside any wrappers."""
+    if isinstance(node, Mapping):
+        if "data_root" in node or "data_prefix" in node:
+            yield node  # type: ignore[misc]
+        for key in ("dataset", "datasets"):
+            yield from _iter_datasets(node.get(key))
+    elif isinstance(node, list | tuple):
+        for child in node:
+            yield from _iter_datasets(child)
+
+
+def load_checkpoint(path: str) -> dict:
+    """Loads a checkpoint of weights, or of a training run, without running code in it.
+
+    Args:
+        path (str): Local path, or anything else that mmengine's loader knows.
+
+    Returns:
+        dict: The checkpoint, with the weights under "state_dict".
+
+    Raises:
+        InputError: If the file is missing, truncated, holds other objects than a
+            training run saves, or has no weights.
+    """
+    if "://" in path:
+        checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
+    elif not os.path.isfile(os.path.expanduser(path)):
+        raise InputError(f"the checkpoint {path!r} does not exist")
+    else:
+        try:
+            with torch.serialization.safe_globals(_SAFE_GLOBALS):
+                checkpoint = torch.load(
+                    os.path.expanduser(path), map_location="cpu", weights_only=True
+                )
+        except _LOADING_ERRORS as e:
+            reason = str(e).strip().splitlines()[0] if str(e).strip() else repr(e)
+            raise InputError(
+                f"{path!r} is no complete checkpoint of weights ({reason})"
+            ) from e
+    if isinstance(checkpoint, Mapping):
+        weights = checkpoint.get("state_dict", checkpoint)
+        if isinstance(weights, Mapping) and any(
+            isinstance(value, torch.Tensor) for value in weights.values()
+        ):
+            return {**checkpoint, "state_dict": weights}
+    raise InputError(f"{path!r} has no weights: expected a `state_dict` of tensors")
+
+
+def check_initial_weights(model: nn.Module, path: str) -> None:
+    """Checks that a checkpoint to start training from fits the model's backbone.
+
+    The resizer may be missing and the head may differ, as in any fine-tuning.
+
+    Raises:
+        InputError: If the checkpoint cannot be read or is of another architecture.
+    """
+    weights = _weights(load_checkpoint(path))
+    expected = {
+        name: value.shape
+        for name, value in model.state_dict().items()
+        if not name.startswith(("resizer.", "head."))
+        and not name.endswith("num_batches_tracked")
+    }
+    outcome = Counter(
+        "missing"
+        if name not in weights
+        else "equal"
+        if weights[name].shape == shape
+        else "differs"
+        for name, shape in expected.items()
+    )
+    if outcome["equal"] < _MIN_MATCHING_PART * len(expected):
+        raise InputError(
+            f"the checkpoint {path!r} is of another architecture: of the backbone's "
+            f"{len(expected)} tensors {outcome['equal']} match, {outcome['differs']} "
+            f"differ in shape and {outcome['missing']} are missing"
+        )
+
+
+def check_trained_weights(model: nn.Module, path: str) -> None:
+    """Checks that a checkpoint has exactly the weights of the model.
+
+    Raises:
+        InputError: If the checkpoint cannot be read or differs from the model.
+    """
+    try:
+        load_state_dict(model, _weights(load_checkpoint(path)), strict=True)
+    except RuntimeError as e:
+        faults = [line.strip() for line in str(e).splitlines()[1:] if line.strip()]
+        shown = "; ".join(fault[:200] for fault in faults[:2])
+        raise InputError(
+            f"the checkpoint {path!r} does not fit the model of the config: {shown}"
+        ) from e
+
+
+def _weights(checkpoint: dict) -> dict:
+    return {
+        name.removeprefix("module."): value
+        for name, value in checkpoint["state_dict"].items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def find_checkpoint_to_resume(work_dir: str) -> str:
+    """Returns the last checkpoint of a training run.
+
+    Raises:
+        InputError: If the run has saved none.
+    """
+    record = Path(work_dir) / "last_checkpoint"
+    if not record.is_file():
+        raise InputError(
+            f"nothing to resume: {work_dir!r} has no checkpoint; start without "
+            "--resume, or name a checkpoint"
+        )
+    saved = record.read_text().strip()
+    # The run may have been moved, or started from another folder.
+    beside = record.parent / os.path.basename(saved)
+    path = saved if os.path.isfile(saved) else str(beside)
+    if not os.path.isfile(path):
+        raise InputError(
+            f"nothing to resume: {saved!r}, named in {str(record)!r}, is gone"
+        )
+    return path
+
+
+def check_resume(model: nn.Module, path: str) -> None:
+    """Checks that a checkpoint holds a training run of this model.
+
+    Raises:
+        InputError: If it has weights only, or weights of another model.
+    """
+    absent = {"meta", "message_hub", "optimizer"} - load_checkpoint(path).keys()
+    if absent:
+        raise InputError(
+            f"{path!r} is no training checkpoint (no {', '.join(sorted(absent))}); "
+            "to start from its weights, set load_from instead of --resume"
+        )
+    check_trained_weights(model, path)
+    print_log(f"Resume from {path}", logger="current", level=logging.INFO)

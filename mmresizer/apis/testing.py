@@ -1,0 +1,85 @@
+"""Evaluation of a checkpoint."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import DumpResults
+
+from mmresizer.engine import setup_distributed
+from mmresizer.utils import InputError
+
+from .checks import (
+    build_model,
+    build_runner,
+    check_data,
+    check_trained_weights,
+    set_dataloader_defaults,
+)
+
+# What `mmengine.dump` can write.
+_METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")
+_PREDICTION_FORMATS = (".pkl", ".pickle")
+
+
+def evaluate_model(
+    cfg: Config, checkpoint: str, out: str | None = None, out_item: str = "pred"
+) -> dict[str, float]:
+    """Evaluates a checkpoint on the test set of a config.
+
+    Args:
+        cfg (Config): Config of the Runner.
+        checkpoint (str): Path or URL of the weights; they must be exactly those of the
+            model.
+        out (str, optional): File to write results to.
+        out_item (str): What to write, "pred" (the predictions, to a pickle file) or
+            "metrics". Defaults to "pred".
+
+    Returns:
+        dict[str, float]: The metrics.
+
+    Raises:
+        InputError: If the config, the data, the checkpoint or ``out`` is at fault.
+    """
+    formats = _PREDICTION_FORMATS if out_item == "pred" else _METRIC_FORMATS
+    if out and Path(out).suffix not in formats:
+        raise InputError(
+            f"--out for {out_item!r} must end in {' or '.join(formats)}, got {out!r}"
+        )
+    setup_distributed(cfg)
+    set_dataloader_defaults(cfg)
+    for name in ("test_dataloader", "test_cfg", "test_evaluator"):
+        if cfg.get(name) is None:
+            raise InputError(
+                f"the config {cfg.filename} has no `{name}`: nothing to test"
+            )
+    check_data(cfg, "test_dataloader")
+    check_trained_weights(build_model(cfg), checkpoint)
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    runner = build_runner(cfg)
+    if out and out_item == "pred":
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
+    metrics = runner.test()
+    if out and out_item == "metrics" and mmengine.dist.is_main_process():
+        mmengine.mkdir_or_exist(Path(out).parent)
+        mmengine.dump(metrics, out)
+    return metrics
+
+
+def enable_tta(cfg: Config) -> None:
+    """Turns on test-time augmentation, in place.
+
+    The config's ``tta_model`` and ``tta_pipeline`` are used where it has them;
+    otherwise the class scores of the image and its mirror image are averaged, as in
+    MMPretrain.
+    """
+    cfg.setdefault("tta_model", dict(type="mmpretrain.AverageClsScoreTTA"))
+    if "tta_pipeline" not in cfg:
+        *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)
+        flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
+        augment = dict(type="TestTimeAug", transforms=[flips, [pack]])
+        cfg.tta_pipeline = [*steps, augment]
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)

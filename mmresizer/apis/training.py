@@ -1,0 +1,56 @@
+"""Training of a config."""
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmresizer.engine import setup_distributed
+from mmresizer.utils import InputError
+
+from .checks import (
+    build_model,
+    build_runner,
+    check_data,
+    check_initial_weights,
+    check_resume,
+    find_checkpoint_to_resume,
+    set_dataloader_defaults,
+)
+
+
+def train_model(cfg: Config) -> nn.Module:
+    """Trains the model of a config.
+
+    Faults of the input are found before anything is written.
+
+    Args:
+        cfg (Config): Config of the Runner. With ``resume=True`` it goes on from
+            ``load_from``, or from the last checkpoint in ``work_dir``.
+
+    Returns:
+        nn.Module: The trained model.
+
+    Raises:
+        InputError: If the config, the data or a checkpoint is at fault.
+    """
+    setup_distributed(cfg)
+    set_dataloader_defaults(cfg)
+    for name in ("train_dataloader", "train_cfg", "optim_wrapper"):
+        if cfg.get(name) is None:
+            raise InputError(
+                f"the config {cfg.filename} has no `{name}`: nothing to train"
+            )
+    amp = cfg.optim_wrapper.get("type") == "AmpOptimWrapper"
+    if amp and not torch.cuda.is_available():
+        raise InputError(
+            "AMP (AmpOptimWrapper) needs a CUDA device, and none is visible"
+        )
+    check_data(cfg, "train_dataloader", "val_dataloader")
+    model = build_model(cfg)
+    if cfg.get("resume"):
+        cfg.load_from = cfg.load_from or find_checkpoint_to_resume(cfg.work_dir)
+        check_resume(model, cfg.load_from)
+    elif cfg.get("load_from"):
+        check_initial_weights(model, cfg.load_from)
+    del model
+    return build_runner(cfg).train()

@@ -1,0 +1,70 @@
+"""Pictures of the resizer of a checkpoint."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+from torch import nn
+
+from mmresizer.models.utils import get_resizer
+from mmresizer.utils import InputError
+from mmresizer.visualization import draw_resizer
+
+from .checks import build_model, check_trained_weights
+
+
+def load_model(cfg: Config, checkpoint: str) -> nn.Module:
+    """Builds the model of a config with the weights of a checkpoint, in eval mode.
+
+    Raises:
+        InputError: If the checkpoint does not have exactly the model's weights.
+    """
+    model = build_model(cfg)
+    check_trained_weights(model, checkpoint)
+    return model.eval()
+
+
+def visualize_resizer(
+    cfg: Config, checkpoint: str, images: Sequence[str], out_dir: str
+) -> Iterator[Path]:
+    """Draws :func:`mmresizer.visualization.draw_resizer` for image files.
+
+    Args:
+        cfg (Config): Config with a resizer; its test pipeline prepares the images.
+        checkpoint (str): Path or URL of the weights.
+        images (Sequence[str]): Image files. Of files of the same name the later ones
+            get a number.
+        out_dir (str): Folder for the pictures, ``NAME_resizer.png``.
+
+    Yields:
+        Path: The picture of each image, when it is written.
+
+    Raises:
+        InputError: If the config, the checkpoint or an image is at fault.
+    """
+    model = load_model(cfg, checkpoint)
+    get_resizer(model)
+    pipeline = list(cfg.test_dataloader.dataset.pipeline)
+    if not pipeline or "Load" not in str(pipeline[0]["type"]):
+        # The dataset makes its images in memory.
+        pipeline.insert(0, dict(type="mmresizer.LoadImage"))
+    prepare = Compose([TRANSFORMS.build(transform) for transform in pipeline])
+    folder = Path(out_dir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the output folder {out_dir!r} is a file")
+    inputs = [prepare({"img_path": image})["inputs"] for image in images]
+    folder.mkdir(parents=True, exist_ok=True)
+    written: set[Path] = set()
+    for image, tensor in zip(images, inputs, strict=True):
+        name = Path(image).stem
+        path = folder / f"{name}_resizer.png"
+        number = 2
+        while path in written:
+            path = folder / f"{name}-{number}_resizer.png"
+            number += 1
+        Image.fromarray(draw_resizer(model, [tensor], [Path(image).name])).save(path)
+        written.add(path)
+        yield path

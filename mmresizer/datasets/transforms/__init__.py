@@ -1,0 +1,5 @@
+"""Transforms that MMPretrain lacks."""
+
+from .loading import LoadImage
+
+__all__ = ["LoadImage"]

@@ -1,0 +1,6 @@
+"""Hooks, and the set-up of distributed jobs."""
+
+from .distributed import check_num_processes, setup_distributed
+from .hooks import ResizerVisualizationHook
+
+__all__ = ["ResizerVisualizationHook", "check_num_processes", "setup_distributed"]

@@ -1,0 +1,1 @@
+"""Metrics that MMPretrain lacks; none so far."""

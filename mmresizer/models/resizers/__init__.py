@@ -1,0 +1,7 @@
+"""Modules that change the size of a batch of images."""
+
+from .base_resizer import BaseResizer
+from .interpolation_resizer import InterpolationResizer
+from .learned_resizer import LearnedResizer
+
+__all__ = ["BaseResizer", "InterpolationResizer", "LearnedResizer"]

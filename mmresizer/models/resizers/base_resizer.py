@@ -1,0 +1,154 @@
+"""What all resizers share: the output size and the interpolation that reaches it."""
+
+import math
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmresizer.utils import InputError
+
+# Name in a config -> mode of `torch.nn.functional.interpolate`. Torch's own "nearest"
+# is kept there for old models only; "nearest-exact" samples at half-pixel centres.
+INTERPOLATION_MODES = {
+    "nearest": "nearest-exact",
+    "bilinear": "bilinear",
+    "bicubic": "bicubic",
+    "area": "area",
+}
+ANTIALIAS_INTERPOLATIONS = ("bilinear", "bicubic")
+
+
+def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:
+    """Returns ``value``, a number or a pair of numbers, as a (height, width) pair."""
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    pair = tuple(value) if is_list else (value, value)
+    if len(pair) != 2 or not all(
+        isinstance(v, kind) and not isinstance(v, bool) and 0 < v < math.inf
+        for v in pair
+    ):
+        raise InputError(f"{name} must be {accepted}, but got {value!r}")
+    return pair
+
+
+class BaseResizer(BaseModule, metaclass=ABCMeta):
+    """Base class of resizers: modules that map images of any size to a target size.
+
+    Sizes and factors are in (height, width) order. Pixels are squares whose centres lie
+    at half-integer coordinates, as everywhere in torch with ``align_corners=False``.
+
+    Args:
+        output_size (int | tuple[int, int], optional): Height and width of the output,
+            in pixels; an int stands for a square. Exactly one of ``output_size`` and
+            ``scale_factor`` must be given.
+        scale_factor (float | tuple[float, float], optional): Output size over input
+            size; the output size is rounded down.
+        interpolation (str): "nearest", "bilinear", "bicubic" or "area". Defaults to
+            "bilinear".
+        antialias (bool): Whether to widen the interpolation kernel when the image
+            shrinks, so that it covers all input pixels (as PIL does). For "bilinear"
+            and "bicubic". Defaults to False.
+        init_cfg (dict | list[dict], optional): Initialization of the weights.
+
+    Raises:
+        InputError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        output_size: int | tuple[int, int] | None = None,
+        scale_factor: float | tuple[float, float] | None = None,
+        interpolation: str = "bilinear",
+        antialias: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(init_cfg=init_cfg)
+        if (output_size is None) == (scale_factor is None):
+            raise InputError(
+                "exactly one of output_size and scale_factor must be given, but got "
+                f"output_size={output_size!r} and scale_factor={scale_factor!r}"
+            )
+        if output_size is not None:
+            accepted = "a positive int or a (height, width) pair of positive ints"
+            output_size = _pair("output_size", output_size, Integral, accepted)
+        if scale_factor is not None:
+            accepted = "a positive number or a (height, width) pair of positive numbers"
+            scale_factor = _pair("scale_factor", scale_factor, Real, accepted)
+        if interpolation not in INTERPOLATION_MODES:
+            raise InputError(
+                f"interpolation must be one of {', '.join(INTERPOLATION_MODES)}, "
+                f"but got {interpolation!r}"
+            )
+        if antialias and interpolation not in ANTIALIAS_INTERPOLATIONS:
+            raise InputError(
+                "antialias=True needs interpolation "
+                f"{' or '.join(ANTIALIAS_INTERPOLATIONS)}, but got {interpolation!r}"
+            )
+        self.output_size = output_size
+        self.scale_factor = scale_factor
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Resizes a batch of images.
+
+        Args:
+            x (Tensor): Images of shape (N, C, H, W).
+
+        Returns:
+            Tensor: Images of shape (N, C, *output_size) or
+            (N, C, floor(H * scale_factor), floor(W * scale_factor)).
+        """
+
+    def get_output_size(self, input_size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the (height, width) of the output for an input of ``input_size``."""
+        if self.output_size is not None:
+            return self.output_size
+        assert self.scale_factor is not None  # by the constructor
+        height, width = input_size
+        return (
+            math.floor(height * self.scale_factor[0]),
+            math.floor(width * self.scale_factor[1]),
+        )
+
+    def interpolate(self, x: Tensor) -> Tensor:
+        """Interpolates a map of shape (N, C, H, W) to the output size.
+
+        Raises:
+            InputError: If ``x`` is not a 4D tensor, or the output would have no pixels.
+        """
+        if x.ndim != 4:
+            raise InputError(
+                "a resizer needs images of shape (N, C, H, W), "
+                f"but got a tensor of shape {tuple(x.shape)}"
+            )
+        height, width = x.shape[-2:]
+        if min(height, width) < 1 or min(self.get_output_size((height, width))) < 1:
+            raise InputError(
+                f"an image of {height}x{width} pixels (height x width) is too small "
+                f"for an output of at least 1x1, at scale_factor={self.scale_factor}"
+            )
+        # torch computes the size from the factor itself, so that a traced or exported
+        # graph follows the size of its input.
+        return F.interpolate(
+            x,
+            size=self.output_size,
+            scale_factor=self.scale_factor,
+            mode=INTERPOLATION_MODES[self.interpolation],
+            antialias=self.antialias,
+            recompute_scale_factor=True if self.scale_factor is not None else None,
+        )
+
+    def extra_repr(self) -> str:
+        """Shows the arguments in ``print(model)``."""
+        size = (
+            f"output_size={self.output_size}"
+            if self.output_size is not None
+            else f"scale_factor={self.scale_factor}"
+        )
+        return f"{size}, interpolation={self.interpolation}, antialias={self.antialias}"

@@ -1,0 +1,78 @@
+"""What the command lines of the tools share."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from .errors import InputError
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="settings that override the config, such as model.resizer.output_size=96; "
+        'a list is key=a,b or key="[a,b]", without white space',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that :func:`load_run_config` applies."""
+    parser.add_argument(
+        "--work-dir",
+        help="folder for logs, checkpoints and results; by default the config's or, if "
+        "it has none, work_dirs/NAME_OF_CONFIG",
+    )
+    add_config_options(parser)
+    parser.add_argument("--seed", type=int, help="random seed")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="use deterministic algorithms only"
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what started the processes of this job",
+    )
+
+
+def load_config(path: str, options: dict | None = None) -> Config:
+    """Loads a config and overrides some of its settings.
+
+    Args:
+        path (str): Config file.
+        options (dict, optional): Values by dotted key.
+
+    Raises:
+        InputError: If there is no such file, or it is no Python, YAML or JSON file.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"the config {path!r} does not exist")
+    if Path(path).suffix not in (".py", ".yml", ".yaml", ".json"):
+        raise InputError(
+            f"the config {path!r} must be a .py, .yml, .yaml or .json file"
+        )
+    cfg = Config.fromfile(path)
+    cfg.setdefault("launcher", "none")
+    if options:
+        cfg.merge_from_dict(options)
+    return cfg
+
+
+def load_run_config(args: argparse.Namespace) -> Config:
+    """Loads ``args.config`` and applies the arguments of :func:`add_run_arguments`."""
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    default = os.path.join("work_dirs", Path(args.config).stem)
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or default
+    randomness = cfg.setdefault("randomness", {})
+    if args.seed is not None:
+        randomness.seed = args.seed
+    if args.deterministic:
+        randomness.deterministic = True
+    return cfg

@@ -1,0 +1,34 @@
+"""What a user is told when the input is at fault."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InputError(ValueError):
+    """The input (config, argument, image, checkpoint, ...) is at fault, not the code.
+
+    The message is one sentence that names the offending value and what is accepted.
+    """
+
+
+@contextmanager
+def exit_on_input_error() -> Iterator[None]:
+    """Ends the program with one sentence, and status 1, when the input is at fault.
+
+    Any other exception passes, with its traceback: it is a bug. Of the processes of a
+    distributed job, which all see the same faulty config, the first one speaks.
+    """
+    try:
+        yield
+    except (InputError, FileNotFoundError) as e:
+        # A data loader's worker process sends its traceback as the message; the
+        # sentence is its last line, after the name of the exception.
+        message = str(e).strip()
+        in_worker = "Original Traceback" in message
+        if in_worker:
+            message = message.splitlines()[-1].partition(": ")[2]
+        if in_worker or os.environ.get("RANK", "0") == "0":
+            print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)

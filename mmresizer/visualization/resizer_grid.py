@@ -1,0 +1,128 @@
+"""The picture of a resizer: what goes in, what comes out, and the difference."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmresizer.models.utils import get_resizer
+
+COLUMNS = (
+    "input",
+    "interpolated",
+    "learned",
+    "learned - interpolated",
+    "log-spectrum\ninterpolated",
+    "log-spectrum\nlearned",
+)
+
+
+@torch.no_grad()
+def draw_resizer(
+    model: BaseModel, images: Sequence[Tensor] | Tensor, titles: Sequence[str] = ()
+) -> np.ndarray:
+    """Draws a grid of one row an image: input, both outputs, difference and spectra.
+
+    "Interpolated" is the resizer's own interpolation, without its CNN. The difference
+    is the mean over channels, in grey levels of 255. The spectra are those of the
+    outputs' grey values, with the zero frequency in the middle; both share their
+    colours.
+
+    Args:
+        model (BaseModel): A model with one resizer and a data preprocessor.
+        images (Sequence[Tensor] | Tensor): N images of shape (C, H, W) as the data
+            pipeline delivers them; they may differ in size.
+        titles (Sequence[str]): Names of the rows.
+
+    Returns:
+        np.ndarray: An RGB picture of shape (height, width, 3), uint8.
+
+    Raises:
+        InputError: If the model has no resizer.
+    """
+    resizer = get_resizer(model)
+    training = model.training
+    model.eval()
+    rows = [_resize(model, resizer, image) for image in images]
+    model.train(training)
+
+    figure = Figure(figsize=(2.6 * len(COLUMNS), 2.75 * len(rows) + 0.35), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
+    for i, (image, interpolated, learned) in enumerate(rows):
+        delta = (learned - interpolated).mean(axis=2)
+        spectra = _log_spectrum(interpolated), _log_spectrum(learned)
+        limit = max(np.abs(delta).max(), 1.0)
+        low, high = np.min(spectra), np.max(spectra)
+        for axis, picture in zip(
+            axes[i, :3], (image, interpolated, learned), strict=True
+        ):
+            shown, note = _displayable(picture)
+            axis.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axis.set_xlabel(
+                f"{picture.shape[0]}x{picture.shape[1]} px{note}", fontsize=9
+            )
+        axes[i, 3].imshow(
+            delta, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+        )
+        rms = np.sqrt(np.mean(delta**2))
+        axes[i, 3].set_xlabel(f"colours span +-{limit:.0f}, rms {rms:.1f}", fontsize=9)
+        for axis, spectrum in zip(axes[i, 4:], spectra, strict=True):
+            axis.imshow(spectrum, cmap="magma", vmin=low, vmax=high)
+            axis.set_xlabel(f"{low:.1f} to {high:.1f} (log10)", fontsize=9)
+        if i < len(titles):
+            axes[i, 0].set_ylabel(titles[i], fontsize=9)
+    for axis, title in zip(axes[0], COLUMNS, strict=True):
+        axis.set_title(title, fontsize=11)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.tight_layout()
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _resize(model: BaseModel, resizer, image: Tensor) -> tuple[np.ndarray, ...]:
+    """Returns input, interpolated and learned image, (H, W, 1 or 3), in 0..255."""
+    preprocessor = model.data_preprocessor
+    inputs = preprocessor({"inputs": image[None]}, training=False)["inputs"]
+    # The preprocessor pads to a multiple; the picture is of the image alone.
+    inputs = inputs[..., : image.shape[-2], : image.shape[-1]]
+    outputs = inputs, resizer.interpolate(inputs), resizer(inputs)
+    mean = getattr(preprocessor, "mean", inputs.new_zeros(1, 1, 1))
+    std = getattr(preprocessor, "std", inputs.new_ones(1, 1, 1))
+    pictures = []
+    for output in outputs:
+        picture = (output[0] * std + mean).float()
+        if picture.shape[0] == 3 and not getattr(preprocessor, "to_rgb", False):
+            picture = picture.flip(0)  # OpenMMLab's pipelines deliver BGR
+        elif picture.shape[0] not in (1, 3):
+            picture = picture[:3] if picture.shape[0] > 3 else picture[:1]
+        pictures.append(picture.permute(1, 2, 0).cpu().numpy())
+    return tuple(pictures)
+
+
+def _displayable(picture: np.ndarray) -> tuple[np.ndarray, str]:
+    """Returns a picture in 0..255, and a note if its contrast had to be changed for it.
+
+    A learned image owes nothing to the range of pixels. A few values beyond it are cut
+    off, as any display would; if there are many, the whole is brought into range.
+    """
+    note = ""
+    if np.mean((picture < -1) | (picture > 256)) > 0.05:
+        low, high = np.percentile(picture, (1, 99))
+        picture = (picture - low) * (255 / max(high - low, 1e-6))
+        note = f", {low:.0f}..{high:.0f} shown as 0..255"
+    return np.clip(picture, 0, 255).astype(np.uint8), note
+
+
+def _log_spectrum(picture: np.ndarray) -> np.ndarray:
+    grey = picture.mean(axis=2)
+    # The window keeps the borders, a jump to the FFT, from drawing a cross.
+    window = np.outer(np.hanning(grey.shape[0] + 2), np.hanning(grey.shape[1] + 2))
+    grey = (grey - grey.mean()) * window[1:-1, 1:-1]
+    return np.log10(np.abs(np.fft.fftshift(np.fft.fft2(grey))) + 1)

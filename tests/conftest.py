@@ -1,0 +1,130 @@
+"""Small datasets, configs and checkpoints, and a way to run the tools."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.hub import get_config
+from mmengine.logging import MMLogger
+
+from mmresizer.registry import MODELS
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "data"
+
+# Each command has a thread: two processes on two cores would otherwise fight for them.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
+
+DEMO = "mmresizer::resizer/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if item.get_closest_marker("data") and not (DATA / "flowers12").is_dir():
+            item.add_marker(pytest.mark.skip(reason="needs data/flowers12 (README.md)"))
+
+
+@pytest.fixture
+def run():
+    """Runs a command in the repository; returns (status, output)."""
+
+    def run(*command, env=None, cwd=ROOT, timeout=600):
+        done = subprocess.run(
+            [str(c) for c in command],
+            cwd=cwd,
+            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    return run
+
+
+@pytest.fixture
+def run_tool(run):
+    """Runs ``python tools/NAME ...``; returns (status, output)."""
+
+    def run_tool(name, *arguments, **kwargs):
+        return run(sys.executable, ROOT / "tools" / name, *arguments, **kwargs)
+
+    return run_tool
+
+
+@pytest.fixture
+def log():
+    """The messages of mmengine's logger during a test, as a list of str."""
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def demo_config(tmp_path):
+    """Writes the demonstration's config, cut down to seconds; returns its path."""
+
+    def demo_config(prefix="resizerx4", name="config.py", **changes):
+        cfg = get_config(DEMO.format(prefix))
+        cfg.merge_from_dict(
+            {
+                "train_dataloader.dataset.num_samples": 32,
+                "train_dataloader.batch_size": 8,
+                "train_dataloader.num_workers": 0,
+                "val_dataloader.dataset.num_samples": 16,
+                "val_dataloader.num_workers": 0,
+                "test_dataloader.dataset.num_samples": 16,
+                "test_dataloader.num_workers": 0,
+                "train_cfg.max_epochs": 2,
+                "param_scheduler.total_steps": 2,
+                "param_scheduler.end": 2,
+                "randomness.seed": 0,
+                **changes,
+            }
+        )
+        cfg.dump(tmp_path / name)
+        return tmp_path / name
+
+    return demo_config
+
+
+@pytest.fixture
+def save_weights(tmp_path):
+    """Builds the model of a config and saves its weights; returns model and path."""
+
+    def save_weights(model_cfg, name="weights.pth"):
+        torch.manual_seed(0)
+        model = MODELS.build(model_cfg)
+        model.init_weights()
+        torch.save({"state_dict": model.state_dict(), "meta": {}}, tmp_path / name)
+        return model, tmp_path / name
+
+    return save_weights
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """Makes an image folder of the flowers12 layout, 2 classes; returns its root."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2)):
+        for label, colour in (("daisy", 60), ("iris", 180)):
+            folder = tmp_path / "images" / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                image = rng.normal(colour, 25, (70, 60, 3)).clip(0, 255)
+                cv2.imwrite(str(folder / f"image_{i:04d}.jpg"), image)
+    return tmp_path / "images"

@@ -1,0 +1,148 @@
+"""ResizerTimmClassifier and ResizerHuggingFaceClassifier."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from mmengine.model import ExponentialMovingAverage
+from mmengine.runner.checkpoint import load_checkpoint
+from mmpretrain.structures import DataSample
+
+from mmresizer.models import LearnedResizer
+from mmresizer.models.utils import mount_resizer
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+RESIZER = dict(type="mmresizer.LearnedResizer", output_size=32)
+
+
+def timm_config(tmp_path):
+    pytest.importorskip("timm")
+    return "TimmClassifier", dict(model_name="resnet10t", num_classes=5)
+
+
+def hugging_face_config(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_labels=5
+    )
+    config.save_pretrained(tmp_path / "model")
+    return "HuggingFaceClassifier", dict(model_name=str(tmp_path / "model"))
+
+
+@pytest.fixture(params=[timm_config, hugging_face_config])
+def build(request, tmp_path):
+    name, kwargs = request.param(tmp_path)
+
+    def build(resizer=False):
+        torch.manual_seed(0)
+        if not resizer:
+            return MODELS.build(dict(type=f"mmpretrain.{name}", **kwargs))
+        model_type = f"mmresizer.Resizer{name}"
+        return MODELS.build(dict(type=model_type, resizer=deepcopy(RESIZER), **kwargs))
+
+    return build
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    samples = [DataSample().set_gt_label(i) for i in range(4)]
+    return torch.randn(4, 3, 80, 60), samples
+
+
+def test_every_path_resizes(build, batch):
+    images, samples = batch
+    plain = build().eval()
+    model = build(resizer=True).eval()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    resized = model.model.resizer(images)
+    assert resized.shape == (4, 3, 32, 32)
+    torch.testing.assert_close(model(images), plain(resized))
+    torch.testing.assert_close(
+        model(images, samples, mode="loss"), plain(resized, samples, mode="loss")
+    )
+    for a, b in zip(
+        model(images, mode="predict"), plain(resized, mode="predict"), strict=True
+    ):
+        torch.testing.assert_close(a.pred_score, b.pred_score)
+    if hasattr(plain.model, "forward_features"):
+        actual, expected = model.extract_feat(images), plain.extract_feat(resized)
+        torch.testing.assert_close(actual, expected)
+
+
+def test_saves_and_restores_the_resizer(build, batch, tmp_path, log):
+    images, _ = batch
+    model = build(resizer=True).eval()
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "resizer.pth")
+    assert "resizer.stem.conv1.weight" in model.state_dict()
+    other = build(resizer=True).eval()
+    for parameter in other.parameters():
+        parameter.data.add_(0.1)
+    assert (other(images) - model(images)).abs().max() > 1e-3
+    load_checkpoint(other, str(tmp_path / "resizer.pth"))
+    torch.testing.assert_close(other(images), model(images), rtol=0, atol=0)
+    assert not any("no weights for" in message for message in log)
+
+
+def test_loads_plain_checkpoints(build, tmp_path, log):
+    plain = build()
+    for parameter in plain.parameters():
+        parameter.data.add_(0.1)
+    torch.save({"state_dict": plain.state_dict()}, tmp_path / "plain.pth")
+    model = build(resizer=True)
+    load_checkpoint(model, str(tmp_path / "plain.pth"))
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value)
+    message = next(message for message in log if "no weights for" in message)
+    assert "for 17 of the resizer's 17 parameter tensors (12,035" in message
+    assert "resizer.stem.conv1.weight" in message
+
+
+def test_trains_every_parameter(build, batch):
+    images, samples = batch
+    model = build(resizer=True).train()
+    model(images, samples, mode="loss")["loss"].backward()
+    for name, parameter in model.model.resizer.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_copies_use_their_own_resizer(build, batch):
+    images, _ = batch
+    model = build(resizer=True).eval()
+    before = model(images)
+    ema = ExponentialMovingAverage(model).eval()
+    torch.nn.init.zeros_(model.model.resizer.out.weight)
+    assert (model(images) - before).abs().max() > 1e-3
+    torch.testing.assert_close(ema.module(images), before, rtol=0, atol=0)
+
+
+def test_init_weights_keeps_the_library_s_weights(build):
+    """mmengine would call the ``init_weights`` of timm's transformers."""
+    model = build(resizer=True)
+    before = deepcopy(model.state_dict())
+    model.init_weights()
+    for name, value in model.state_dict().items():
+        if name.startswith("resizer.out.weight"):
+            assert (value - before[name]).abs().max() > 0
+        elif not name.startswith("resizer."):
+            torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_init_weights_keeps_a_transformer():
+    pytest.importorskip("timm")
+    kwargs = dict(model_name="vit_tiny_patch16_224", img_size=32, num_classes=5)
+    model = MODELS.build(
+        dict(type="mmresizer.ResizerTimmClassifier", resizer=RESIZER, **kwargs)
+    )
+    before = model.model.pos_embed.detach().clone()
+    model.init_weights()
+    torch.testing.assert_close(model.model.pos_embed.detach(), before, rtol=0, atol=0)
+
+
+def test_refuses_a_second_resizer():
+    module = torch.nn.Conv2d(3, 3, 3)
+    mount_resizer(module, LearnedResizer(8))
+    with pytest.raises(InputError, match="Conv2d has an attribute `resizer` already"):
+        mount_resizer(module, LearnedResizer(8))

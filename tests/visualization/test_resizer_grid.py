@@ -1,0 +1,111 @@
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+from mmresizer.visualization import draw_resizer
+
+MODEL = dict(
+    type="mmresizer.ResizerClassifier",
+    resizer=dict(type="mmresizer.LearnedResizer", output_size=20, zero_init=True),
+    backbone=dict(type="mmpretrain.ResNet", depth=18, base_channels=8),
+    data_preprocessor=dict(
+        mean=[100.0, 120.0, 140.0], std=[50.0, 60.0, 70.0], to_rgb=True
+    ),
+)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The arrays that land on the axes, in drawing order."""
+    arrays = []
+
+    def subplots(self, *args, **kwargs):
+        axes = original(self, *args, **kwargs)
+        for axis in axes.flat:
+            imshow = axis.imshow
+
+            def record(array, *args, imshow=imshow, **kwargs):
+                arrays.append(np.array(array))
+                return imshow(array, *args, **kwargs)
+
+            axis.imshow = record
+        return axes
+
+    original = Figure.subplots
+    monkeypatch.setattr(Figure, "subplots", subplots)
+    return arrays
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    return MODELS.build({**deepcopy(MODEL), **changes})
+
+
+def test_denormalizes(shown):
+    """A flat BGR image comes out in its own colours, as RGB, on both sides."""
+    bgr = torch.tensor([10, 100, 200], dtype=torch.uint8)
+    image = bgr.view(3, 1, 1).expand(3, 60, 40)
+    picture = draw_resizer(build(), [image])
+    assert picture.ndim == 3
+    assert picture.shape[2] == 3
+    assert picture.dtype == np.uint8
+    source, interpolated, learned, delta, *_ = shown
+    assert source.shape == (60, 40, 3)
+    assert interpolated.shape == learned.shape == (20, 20, 3)
+    for panel in (source, interpolated, learned):
+        assert np.abs(panel.reshape(-1, 3).astype(int) - [200, 100, 10]).max() <= 1
+    assert np.abs(delta).max() == 0
+
+
+def test_difference_in_grey_levels(shown):
+    """A bias of the last convolution, times the deviations, is the difference."""
+    model = build()
+    torch.nn.init.constant_(model.resizer.out.bias, 0.5)
+    draw_resizer(model, [torch.full((3, 60, 40), 128)])
+    np.testing.assert_allclose(shown[3], 0.5 * (50 + 60 + 70) / 3, rtol=1e-4)
+
+
+def test_spectrum_peaks_at_the_frequency(shown):
+    """A wave of 4 pixels a period in an image that keeps its size."""
+    model = build(resizer=dict(type="mmresizer.InterpolationResizer", scale_factor=1))
+    wave = 128 + 100 * torch.sin(torch.pi / 2 * torch.arange(64.0))
+    draw_resizer(model, [wave.view(1, 1, 64).expand(3, 64, 64)])
+    row, column = np.unravel_index(shown[4].argmax(), shown[4].shape)
+    assert row == 32
+    assert abs(column - 32) == 16
+
+
+def test_grid_leaves_the_model_alone():
+    model = build().train()
+    before = deepcopy(model.state_dict())
+    images = torch.randint(0, 256, (3, 3, 50, 50))
+    picture = draw_resizer(model, images, ["a", "b", "c"])
+    assert picture.shape[0] > 2 * draw_resizer(model, images[:1]).shape[0]
+    assert model.training
+    assert model.resizer.training
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_other_channels(shown, channels):
+    model = build(
+        resizer=dict(
+            type="mmresizer.LearnedResizer", output_size=20, in_channels=channels
+        ),
+        data_preprocessor=dict(mean=[100.0] * channels, std=[50.0] * channels),
+    )
+    draw_resizer(model, torch.randint(0, 256, (1, channels, 30, 30)))
+    assert shown[0].shape == (30, 30, 1 if channels == 1 else 3)
+
+
+def test_refuses_a_model_without_resizer():
+    cfg = deepcopy(MODEL)
+    cfg.pop("resizer")
+    model = MODELS.build({**cfg, "type": "mmpretrain.ImageClassifier"})
+    with pytest.raises(InputError, match=r"must have one resizer.* has 0"):
+        draw_resizer(model, torch.zeros(1, 3, 30, 30))

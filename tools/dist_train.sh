@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Trains a config in N processes, one a GPU or, without CUDA, on the CPUs:
+#   tools/dist_train.sh CONFIG N [ARGUMENTS of tools/train.py]
+# Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
+set -euo pipefail
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ $# -lt 2 ]; then
+  echo "usage: dist_train.sh CONFIG N [ARGUMENTS]" >&2
+  exit 2
+fi
+exec bash "$tools/misc/dist_run.sh" "$tools/train.py" "$2" "$1" "${@:3}"

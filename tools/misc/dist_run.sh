@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs a tool in N processes on this machine: dist_run.sh TOOL N ARGUMENTS...
+#
+# With CUDA each process has a GPU (NCCL); without, the processes share the CPUs (gloo).
+# Several machines: the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT.
+set -euo pipefail
+
+tool=$1
+processes=$2
+shift 2
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=${PYTHON:-python}
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+
+"$python" -c "
+import sys
+from mmresizer.engine import check_num_processes
+from mmresizer.utils import exit_on_input_error
+with exit_on_input_error():
+    check_num_processes(sys.argv[1])
+" "$processes"
+
+# torchrun's own default is one thread a process, whatever the number of cores.
+threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
+
+exec "$python" -m torch.distributed.run \
+  --nnodes="${NNODES:-1}" \
+  --node_rank="${NODE_RANK:-0}" \
+  --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+  --master_port="${PORT:-29500}" \
+  --nproc_per_node="$processes" \
+  "$tool" "$@" --launcher pytorch

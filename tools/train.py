@@ -1,0 +1,63 @@
+"""Trains the model of a config."""
+
+import argparse
+
+from mmresizer.apis import train_model
+from mmresizer.utils import InputError, exit_on_input_error
+from mmresizer.utils.cli import add_run_arguments, load_run_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="config file")
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        help="go on from this checkpoint or, without a value, from the last one in the "
+        "work folder",
+    )
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const="float16",
+        choices=["float16", "bfloat16"],
+        help="mixed precision; without a value, float16",
+    )
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate by batch size over auto_scale_lr.base_batch_size",
+    )
+    parser.add_argument(
+        "--no-validate", action="store_true", help="do not validate during training"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains."""
+    args = parse_args()
+    cfg = load_run_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype=args.amp)
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.auto_scale_lr:
+        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
+            raise InputError(
+                f"--auto-scale-lr: {args.config!r} has no auto_scale_lr.base_batch_size"
+            )
+        cfg.auto_scale_lr.enable = True
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+    train_model(cfg)
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
