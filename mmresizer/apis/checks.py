@@ -3,14 +3,17 @@
 import logging
 import os
 import pickle
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import load_state_dict
@@ -19,9 +22,19 @@ from torch import nn
 from mmresizer.registry import MODELS, RUNNERS
 from mmresizer.utils import InputError
 
+
+def _get_method(owner: type, name: str) -> Callable:
+    """Stands for the ``getattr`` by which objects of mmengine name their methods."""
+    if owner not in (HistoryBuffer, OneCycleParamScheduler):
+        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {owner}.{name} ")
+    return getattr(owner, name)
+
+
 # What a training checkpoint of mmengine holds besides tensors.
-_SAFE_GLOBALS = [
+_SAFE_GLOBALS: list = [
     HistoryBuffer,
+    OneCycleParamScheduler,
+    (_get_method, "builtins.getattr"),
     np.array(0).__reduce__()[0],  # the private functions that rebuild
     np.float64(0).__reduce__()[0],  # arrays and scalars
     np.ndarray,
@@ -30,16 +43,6 @@ _SAFE_GLOBALS = [
     type(np.dtype(np.int64)),
     type(np.dtype(np.uint32)),
 ]
-
-# What torch.load raises on files that are damaged or no checkpoints.
-_LOADING_ERRORS = (
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    pickle.UnpicklingError,
-)
 
 # Part of the backbone that a checkpoint to start from must hold. Position tables, which
 # backbones adapt to the image size while loading, are the reason why it is not all.
@@ -66,7 +69,10 @@ def build_model(cfg: Config) -> nn.Module:
     if cfg.get("model") is None:
         raise InputError(f"the config {cfg.filename} has no `model`")
     init_default_scope(cfg.get("default_scope", "mmengine"))
-    model = MODELS.build(cfg.model)
+    model_cfg = deepcopy(cfg.model)
+    if cfg.get("data_preprocessor") is not None:  # as the Runner does
+        model_cfg.setdefault("data_preprocessor", cfg.data_preprocessor)
+    model = MODELS.build(model_cfg)
     sync_bn = any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
     if sync_bn and cfg.launcher != "none" and not torch.cuda.is_available():
         raise InputError(
@@ -112,8 +118,8 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
                 if not folder.is_dir() or not any(folder.iterdir()):
                     state = "is empty" if folder.is_dir() else "does not exist"
                     raise InputError(
-                        f"the folder {path!r} of {name} {state}; put the dataset "
-                        f"there, link it, or set {name}.dataset.data_root"
+                        f"the folder {str(folder)!r} of {name} {state}; put the "
+                        f"dataset there, link it, or set {name}.dataset.data_root"
                     )
 
 
@@ -152,8 +158,13 @@ def load_checkpoint(path: str) -> dict:
                 checkpoint = torch.load(
                     os.path.expanduser(path), map_location="cpu", weights_only=True
                 )
-        except _LOADING_ERRORS as e:
-            reason = str(e).strip().splitlines()[0] if str(e).strip() else repr(e)
+        except Exception as e:  # on foreign bytes the unpickler raises anything
+            unknown = re.search(r"\bGLOBAL (\S+)", str(e))
+            reason = (
+                f"loading it could run {unknown[1]}"
+                if unknown
+                else next(iter(str(e).strip().splitlines()), repr(e))
+            )
             raise InputError(
                 f"{path!r} is no complete checkpoint of weights ({reason})"
             ) from e

@@ -1,4 +1,4 @@
-"""Walks every config: it parses, is named by the grammar, builds, and has its control."""
+"""Walks every config: it parses, is named by the grammar, builds and has a control."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_finds_the_configs():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_name(path):
-    """Resizer, factor, batch and output of the name are those of the resolved config."""
+    """Resizer, factor, batch and output in the name are the resolved config's."""
     name = NAME.fullmatch(path.stem)
     assert name, path.stem
     cfg = Config.fromfile(path)

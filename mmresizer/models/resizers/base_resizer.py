@@ -28,9 +28,10 @@ def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     pair = tuple(value) if is_list else (value, value)
     if len(pair) != 2 or not all(
-        isinstance(v, kind) and not isinstance(v, bool) and 0 < v < math.inf
-        for v in pair
+        isinstance(v, kind) and not isinstance(v, bool) for v in pair
     ):
+        raise InputError(f"{name} must be {accepted}, but got {value!r}")
+    if not all(0 < v < math.inf for v in pair):
         raise InputError(f"{name} must be {accepted}, but got {value!r}")
     return pair
 

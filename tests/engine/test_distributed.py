@@ -1,0 +1,39 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmresizer.engine import check_num_processes, setup_distributed
+from mmresizer.utils import InputError
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+
+
+def test_more_processes_than_gpus(two_gpus, monkeypatch):
+    check_num_processes(2)
+    message = "3 processes need 3 GPUs, but 2 are visible .CUDA_VISIBLE_DEVICES: 0,3."
+    with pytest.raises(InputError, match=message):
+        check_num_processes("3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    with pytest.raises(InputError, match=message):
+        setup_distributed(Config(dict(launcher="pytorch")))
+
+
+def test_cuda_is_left_to_mmengine(two_gpus, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    cfg = Config(dict(launcher="pytorch"))
+    setup_distributed(cfg)
+    assert cfg.to_dict() == dict(launcher="pytorch")
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")
+def test_any_number_on_cpus():
+    check_num_processes(64)
+    cfg = Config(dict(launcher="none"))
+    setup_distributed(cfg)
+    assert "model_wrapper_cfg" not in cfg

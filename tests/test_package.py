@@ -1,0 +1,147 @@
+"""What holds for the package as a whole: registries, configs of users, the wheel."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import mmpretrain.registry
+import pytest
+from mmengine.registry import DefaultScope
+
+import mmresizer.registry
+
+ROOT = Path(__file__).parents[1]
+CONFIG = "resizerx4_resnet18_1xb32_flowers12_56px"
+
+
+def test_registries_mirror_mmpretrain():
+    for name in mmpretrain.registry.__all__:
+        registry = getattr(mmresizer.registry, name)
+        assert registry.scope == "mmresizer"
+        assert registry.parent is getattr(mmpretrain.registry, name)
+
+
+@pytest.mark.parametrize("scope", ["mmengine", "mmpretrain", "mmresizer", "mmdet"])
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [
+        ("MODELS", "LearnedResizer"),
+        ("MODELS", "ResizerClassifier"),
+        ("DATASETS", "FineTextures"),
+        ("TRANSFORMS", "LoadImage"),
+        ("HOOKS", "ResizerVisualizationHook"),
+    ],
+)
+def test_prefix_resolves_in_every_scope(scope, registry, name):
+    """In a fresh process, from the registry of the scope, as the Runner does it."""
+    if scope == "mmdet":
+        pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
+    code = f"""
+import mmresizer
+from mmengine.registry import {registry}, DefaultScope
+DefaultScope.get_instance("test", scope_name="{scope}")
+with {registry}.switch_scope_and_registry(None) as registry:
+    assert registry.scope == "{scope}", registry.scope
+    assert registry.get("mmresizer.{name}").__name__ == "{name}"
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert DefaultScope is not None
+
+
+def test_mmresizer_as_default_scope():
+    """Every registry that the Runner uses is there, and falls back on MMPretrain's."""
+    code = """
+import mmresizer
+from mmengine.registry import HOOKS, MODELS, VISBACKENDS, DefaultScope
+DefaultScope.get_instance("test", scope_name="mmresizer")
+MODELS.build(dict(type="LearnedResizer", output_size=8))
+MODELS.build(dict(type="ResNet", depth=18))
+VISBACKENDS.build(dict(type="LocalVisBackend", save_dir="."))
+HOOKS.build(dict(type="VisualizationHook")) if False else HOOKS.get("VisualizationHook")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Failed to search registry" not in done.stdout + done.stderr
+
+
+USER_CONFIG = f"""
+_base_ = ["mmresizer::resizer/{CONFIG}.py"]
+model = dict(resizer=dict(output_size=(40, 48), zero_init=True))
+"""
+USER_SCRIPT = """
+import mmresizer
+import torch
+from mmengine import Config
+from mmpretrain import get_model
+
+cfg = Config.fromfile("my_config.py")
+assert cfg.model.resizer.type == "mmresizer.LearnedResizer"
+assert cfg.train_dataloader.dataset.data_root == "data/flowers12"
+model = get_model(cfg)
+resized = model.resizer(torch.rand(1, 3, 224, 224))
+assert resized.shape == (1, 3, 40, 48), resized.shape
+assert model(torch.rand(2, 3, 224, 224)).shape == (2, 12)
+print("built in", mmresizer.__file__)
+"""
+
+
+def make_user_project(folder):
+    (folder / "my_config.py").write_text(USER_CONFIG)
+    (folder / "my_script.py").write_text(USER_SCRIPT)
+
+
+def test_user_project(run, tmp_path):
+    """A project elsewhere inherits our config and overrides the output size."""
+    make_user_project(tmp_path)
+    status, output = run(sys.executable, "my_script.py", cwd=tmp_path)
+    assert status == 0, output
+    # MMPretrain's own tools import mmresizer too late for such a `_base_`; ours do not.
+    status, output = run(
+        sys.executable, ROOT / "tools" / "train.py", "my_config.py", cwd=tmp_path
+    )
+    assert status == 1
+    assert "error: the folder 'data/flowers12' of train_dataloader does not" in output
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [
+            sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
+            "--no-build-isolation", "--wheel-dir", folder, ROOT,
+        ],
+        check=True,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
+
+
+def test_wheel_holds_configs_and_tools(wheel):
+    files = {n for n in zipfile.ZipFile(wheel).namelist() if "/.mim/" in n}
+    tracked = subprocess.run(
+        ["git", "ls-files", "configs", "tools", "model-index.yml"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert files == {f"mmresizer/.mim/{name}" for name in tracked.stdout.split()}
+
+
+def test_wheel_works_without_the_repository(wheel, run, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    make_user_project(tmp_path)
+    env = {"PYTHONPATH": str(tmp_path / "site")}
+    status, output = run(sys.executable, "my_script.py", cwd=tmp_path, env=env)
+    assert status == 0, output
+    assert str(tmp_path / "site" / "mmresizer") in output
+
+
+def test_extras():
+    metadata = ROOT / "requirements"
+    for extra in ("onedl", "openmmlab", "detection", "optional", "tests"):
+        assert (metadata / f"{extra}.txt").is_file()

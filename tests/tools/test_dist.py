@@ -1,0 +1,271 @@
+"""Jobs of several processes, on the CPU, started by the shell scripts."""
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+
+# Imported by the configs below: what the tests need to happen inside the processes.
+HOOKS = """
+import os, signal
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmresizer.registry import HOOKS
+from torch.nn.modules.batchnorm import _BatchNorm
+
+@HOOKS.register_module()
+class EvalNorms(Hook):
+    def before_train_iter(self, runner, *args, **kwargs):
+        for m in runner.model.modules():
+            if isinstance(m, _BatchNorm):
+                m.eval()
+
+@HOOKS.register_module()
+class KillOneWorker(Hook):
+    def before_train_iter(self, runner, *args, **kwargs):
+        if runner.epoch == 1 and runner.iter == 3 and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])
+
+
+@pytest.fixture
+def hooks(tmp_path):
+    (tmp_path / "test_dist_hooks.py").write_text(HOOKS)
+    return {"custom_imports.imports": ["mmresizer", "test_dist_hooks"]}
+
+
+@pytest.fixture
+def dist(run, port, tmp_path):
+    """Runs a script of tools/; returns (status, output)."""
+
+    def dist(script, *arguments, **env):
+        env = {"PORT": port, "PYTHONPATH": str(tmp_path), **env}
+        return run("bash", ROOT / "tools" / script, *arguments, env=env)
+
+    return dist
+
+
+@pytest.fixture
+def one_step(demo_config, hooks, save_weights):
+    """A config of one step of SGD at lr 1 from fixed weights, with norms in eval mode.
+
+    The weights before and after differ by the gradient.
+    """
+    from mmengine.config import Config
+
+    def one_step(batch_size):
+        config = demo_config(
+            name=f"batch_{batch_size}.py",
+            optim_wrapper=dict(_delete_=True, optimizer=dict(type="SGD", lr=1.0)),
+            param_scheduler=None,
+            custom_hooks=[dict(type="mmresizer.EvalNorms")],
+            **hooks,
+            **{
+                "train_dataloader.dataset.num_samples": 8,
+                "train_dataloader.batch_size": batch_size,
+                "train_dataloader.sampler.shuffle": False,
+                "train_cfg.max_epochs": 1,
+            },
+        )
+        cfg = Config.fromfile(config, import_custom_modules=False)
+        model_cfg = cfg.model.to_dict()
+        for part in ("backbone", "neck", "head"):
+            model_cfg[part]["type"] = "mmpretrain." + model_cfg[part]["type"]
+        _, weights = save_weights(model_cfg)
+        cfg.load_from = str(weights)
+        cfg.dump(config)
+        return config, torch.load(weights)["state_dict"]
+
+    return one_step
+
+
+def gradients(before, path):
+    after = torch.load(path, weights_only=False)["state_dict"]
+    gradients = {
+        name: before[name] - after[name]
+        for name in before
+        if name.rsplit(".", 1)[1] in ("weight", "bias")
+    }
+    assert max(g.abs().max() for g in gradients.values()) > 1e-3
+    return gradients
+
+
+def assert_same_gradients(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(
+            actual[name], gradient, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: n + m
+        )
+
+
+def test_two_processes_equal_the_doubled_batch(dist, run_tool, one_step, tmp_path):
+    """The same gradients as one process with all the images."""
+    config, before = one_step(8)
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "single",
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+    )  # fmt: skip
+    assert status == 0, output
+    expected = gradients(before, tmp_path / "single" / "epoch_1.pth")
+
+    config, _ = one_step(4)
+    status, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "pair")
+    assert status == 0, output
+    assert_same_gradients(
+        gradients(before, tmp_path / "pair" / "epoch_1.pth"), expected
+    )
+
+
+def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
+    config, before = one_step(8)
+    python_path = f"{ROOT}:{tmp_path}"
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "single",
+        env={"PYTHONPATH": python_path},
+    )  # fmt: skip
+    assert status == 0, output
+    config, _ = one_step(4)
+    from conftest import ENVIRONMENT
+
+    nodes = [
+        subprocess.Popen(
+            [
+                "bash",
+                "tools/dist_train.sh",
+                config,
+                "1",
+                "--work-dir",
+                tmp_path / "nodes",
+            ],
+            cwd=ROOT,
+            env={
+                **ENVIRONMENT,
+                "PYTHONPATH": python_path,
+                "PORT": port,
+                "NNODES": "2",
+                "NODE_RANK": str(rank),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
+    assert_same_gradients(
+        gradients(before, tmp_path / "nodes" / "epoch_1.pth"),
+        gradients(before, tmp_path / "single" / "epoch_1.pth"),
+    )
+
+
+def test_a_killed_worker(dist, demo_config, hooks, tmp_path):
+    """The job ends, and goes on from the last epoch to the same number of epochs."""
+    kill = [dict(type="mmresizer.KillOneWorker")]
+    changes = {"train_cfg.max_epochs": 3, "train_dataloader.batch_size": 8, **hooks}
+    deadly = demo_config(name="deadly.py", custom_hooks=kill, **changes)
+    healthy = demo_config(name="healthy.py", custom_hooks=[], **changes)
+    work_dir = tmp_path / "run"
+    status, output = dist("dist_train.sh", deadly, 2, "--work-dir", work_dir)
+    assert status != 0
+    assert "SIGKILL" in output or "-9" in output
+    assert (work_dir / "epoch_1.pth").is_file()
+    assert not (work_dir / "epoch_2.pth").exists()
+
+    status, output = dist(
+        "dist_train.sh", healthy, 2, "--work-dir", work_dir, "--resume"
+    )
+    assert status == 0, output
+    assert re.findall(r"Epoch\(val\) \[(\d)\]", output) == ["2", "3"]
+    last = torch.load(work_dir / "epoch_3.pth", weights_only=False)
+    assert (last["meta"]["epoch"], last["meta"]["iter"]) == (3, 6)
+    assert not (work_dir / "epoch_4.pth").exists()
+
+
+def test_evaluates_like_one_process(
+    dist, run_tool, demo_config, save_weights, tmp_path
+):
+    """15 images on two processes: the one that is there twice counts once."""
+    from mmengine.config import Config
+
+    config = demo_config(**{"test_dataloader.dataset.num_samples": 15})
+    model_cfg = Config.fromfile(config).model.to_dict()
+    for part in ("backbone", "neck", "head"):
+        model_cfg[part]["type"] = "mmpretrain." + model_cfg[part]["type"]
+    _, weights = save_weights(model_cfg)
+    accuracies = []
+    for run_test in (
+        lambda: run_tool("test.py", config, weights, "--work-dir", tmp_path / "a"),
+        lambda: dist("dist_test.sh", config, weights, 2, "--work-dir", tmp_path / "b"),
+    ):
+        status, output = run_test()
+        assert status == 0, output
+        accuracies.append(re.search(r"accuracy/top1: ([\d.]+)", output)[1])
+    assert accuracies[0] == accuracies[1]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_refuses_numbers(dist, demo_config, number):
+    status, output = dist("dist_train.sh", demo_config(), number)
+    assert status == 1
+    expected = (
+        f"error: the number of processes must be a positive int, but got '{number}'"
+    )
+    assert output.splitlines()[-1] == expected
+
+
+def test_shows_its_usage(dist):
+    assert dist("dist_train.sh", "config.py") == (
+        2, "usage: dist_train.sh CONFIG N [ARGUMENTS]\n"
+    )  # fmt: skip
+    assert dist("dist_test.sh", "config.py", "checkpoint.pth") == (
+        2, "usage: dist_test.sh CONFIG CHECKPOINT N [ARGUMENTS]\n"
+    )  # fmt: skip
+
+
+def test_slurm_scripts_call_srun(run, tmp_path):
+    srun = tmp_path / "srun"
+    srun.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHON": "python",
+        "GPUS": "4",
+        "SRUN_ARGS": "--exclude=a --mem=8G",
+    }
+    status, output = run(
+        "bash", "tools/slurm_train.sh", "gpus", "job", "config.py", "out",
+        "--seed", "1",
+        env=env,
+    )  # fmt: skip
+    assert status == 0
+    words = output.splitlines()
+    assert {"--partition=gpus", "--job-name=job", "--ntasks=4", "--gres=gpu:4"} < set(
+        words
+    )
+    assert words[words.index("python") :] == [
+        "python", "-u", str(ROOT / "tools" / "train.py"), "config.py",
+        "--work-dir", "out", "--seed", "1", "--launcher", "slurm",
+    ]  # fmt: skip
+    assert words[words.index("python") - 2 : words.index("python")] == [
+        "--exclude=a", "--mem=8G",
+    ]  # fmt: skip
+    _, output = run(
+        "bash", "tools/slurm_test.sh", "gpus", "job", "config.py", "w.pth", env=env
+    )
+    assert output.splitlines()[-5:] == [
+        str(ROOT / "tools" / "test.py"), "config.py", "w.pth", "--launcher", "slurm",
+    ]  # fmt: skip

@@ -1,0 +1,235 @@
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+
+FLOWERS = "mmresizer::resizer/resizerx4_resnet18_1xb32_flowers12_56px.py"
+
+
+def weights(path):
+    return torch.load(path, weights_only=False)["state_dict"]
+
+
+def error(output):
+    """The one sentence that a run ends with."""
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, output
+    assert "Traceback" not in output
+    return lines[0]
+
+
+@pytest.fixture
+def flowers_config(tmp_path, image_folder):
+    cfg = get_config(FLOWERS)
+    cfg.merge_from_dict(
+        {
+            "model.backbone": dict(base_channels=8, stem_channels=8),
+            "model.head.in_channels": 64,
+            "train_dataloader.dataset.data_root": str(image_folder),
+            "val_dataloader.dataset.data_root": str(image_folder),
+            "test_dataloader.dataset.data_root": str(image_folder),
+            "train_dataloader.batch_size": 4,
+            "train_dataloader.num_workers": 1,
+            "train_cfg.max_epochs": 1,
+        }
+    )
+    cfg.dump(tmp_path / "flowers.py")
+    return tmp_path / "flowers.py"
+
+
+def test_trains_and_resumes(run_tool, demo_config, tmp_path):
+    """Three epochs in one go equal two and, resumed, a third."""
+    config = demo_config(**{"train_cfg.max_epochs": 3})
+    status, output = run_tool("train.py", config, "--work-dir", tmp_path / "a")
+    assert status == 0, output
+    assert "Epoch(val) [3]" in output
+
+    options = ["--cfg-options", "train_cfg.max_epochs=2"]
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "b", *options
+    )
+    assert status == 0, output
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "b", "--resume"
+    )
+    assert status == 0, output
+    assert "Epoch(val) [3]" in output
+    assert "Epoch(val) [2]" not in output
+
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "c", "--resume",
+        tmp_path / "b" / "epoch_2.pth",
+    )  # fmt: skip
+    assert status == 0, output
+    for folder in "bc":
+        last = torch.load(tmp_path / folder / "epoch_3.pth", weights_only=False)
+        assert last["meta"]["epoch"] == 3
+        assert last["meta"]["iter"] == 12
+        assert last["message_hub"]
+
+
+def test_seed_makes_runs_equal(run_tool, demo_config, tmp_path):
+    config = demo_config(**{"train_cfg.max_epochs": 1})
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        status, output = run_tool(
+            "train.py", config, "--work-dir", tmp_path / folder,
+            "--seed", seed, "--deterministic",
+        )  # fmt: skip
+        assert status == 0, output
+    a, b, c = (weights(tmp_path / folder / "epoch_1.pth") for folder in "abc")
+    for name, value in a.items():
+        torch.testing.assert_close(value, b[name], rtol=0, atol=0)
+    assert (a["resizer.out.weight"] - c["resizer.out.weight"]).abs().max() > 1e-3
+
+
+def test_auto_scale_lr(run_tool, demo_config, tmp_path):
+    """A batch of 8 for a rate that was set at 32: a quarter of it."""
+    config = demo_config(
+        param_scheduler=None, **{"train_cfg.max_epochs": 1, "val_cfg": None}
+    )
+    status, output = run_tool(
+        "train.py", config, "--auto-scale-lr", "--no-validate",
+        "--work-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 0, output
+    assert "Epoch(val)" not in output
+    saved = torch.load(tmp_path / "run" / "epoch_1.pth", weights_only=False)
+    assert saved["optimizer"]["param_groups"][0]["lr"] == pytest.approx(2e-3 / 4)
+
+
+def test_default_work_dir_and_hook(run_tool, demo_config, tmp_path):
+    config = demo_config(**{"train_cfg.max_epochs": 1})
+    status, output = run_tool("train.py", config, cwd=tmp_path)
+    assert status == 0, output
+    work_dir = tmp_path / "work_dirs" / "config"
+    assert (work_dir / "epoch_1.pth").is_file()
+    # The visualization hook has drawn the first validation.
+    assert len(list(work_dir.glob("*/vis_data/vis_image/resizer_1.png"))) == 1
+
+
+def test_loads_plain_weights(run_tool, demo_config, save_weights, tmp_path):
+    config = demo_config(**{"train_cfg.max_epochs": 1})
+    model_cfg = Config.fromfile(config).model.to_dict()
+    model_cfg.pop("resizer")
+    model_cfg["backbone"]["type"] = "mmpretrain.ResNet_CIFAR"
+    for part in ("neck", "head"):
+        model_cfg[part]["type"] = f"mmpretrain.{model_cfg[part]['type']}"
+    model_cfg["type"] = "mmpretrain.ImageClassifier"
+    _, path = save_weights(model_cfg)
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "run",
+        "--cfg-options", f"load_from={path}", "optim_wrapper.optimizer.lr=0",
+        "param_scheduler=None",
+    )  # fmt: skip
+    assert status == 0, output
+    assert "no weights for 17 of the resizer's 17 parameter tensors" in output
+    trained = weights(tmp_path / "run" / "epoch_1.pth")
+    for name, value in weights(path).items():
+        if "weight" in name:
+            torch.testing.assert_close(trained[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["model.resizer.output_size=0"], "output_size must be a positive int.*got 0"),
+        (
+            ["model.resizer.output_size=-4"],
+            "output_size must be a positive int.*got -4",
+        ),
+        (["model.resizer.output_size=9.5"], "output_size must be a positive int.*9.5"),
+        (
+            ["model.resizer.output_size=None"],
+            "exactly one of output_size and scale_fac",
+        ),
+        (
+            ["model.resizer.scale_factor=0.5"],
+            "exactly one of output_size and scale_fac",
+        ),
+        (
+            ["model.resizer.interpolation=cubic"],
+            "interpolation must be one of.*'cubic'",
+        ),
+        (
+            ["model.resizer.interpolation=nearest", "model.resizer.antialias=True"],
+            "antialias=True needs interpolation bilinear or bicubic.*'nearest'",
+        ),
+        (
+            ["model.resizer.in_channels=1"],
+            "in_channels=1, but got images of 3 channels",
+        ),
+        (
+            ["model.resizer.output_size=None", "model.resizer.scale_factor=0.01"],
+            "96x96 pixels.*too small",
+        ),
+        (["train_dataloader.dataset.split=test"], "split must be one of train, val"),
+        (["model=None"], "has no `model`"),
+        (["train_dataloader=None"], "has no `train_dataloader`"),
+        (["load_from=absent.pth"], "'absent.pth' does not exist"),
+    ],
+)
+def test_refuses_configs(run_tool, demo_config, tmp_path, options, sentence):
+    status, output = run_tool(
+        "train.py",
+        demo_config(),
+        "--work-dir",
+        tmp_path / "run",
+        "--cfg-options",
+        *options,
+    )
+    assert status == 1
+    assert re.search(sentence, error(output)), output
+    assert not list(tmp_path.glob("run/*.pth"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--resume"], "nothing to resume: .*run' has no checkpoint"),
+        (["--resume", "absent.pth"], "'absent.pth' does not exist"),
+        (["--amp"], "AMP .* needs a CUDA device"),
+        (["--launcher", "slurm"], "--launcher slurm needs CUDA devices"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")
+def test_refuses_arguments(run_tool, demo_config, tmp_path, arguments, sentence):
+    status, output = run_tool(
+        "train.py", demo_config(), "--work-dir", tmp_path / "run", *arguments
+    )
+    assert status == 1
+    assert re.search(sentence, error(output)), output
+    assert not (tmp_path / "run").exists()
+
+
+def test_refuses_a_missing_config(run_tool):
+    status, output = run_tool("train.py", "absent.py")
+    assert status == 1
+    assert error(output) == "error: the config 'absent.py' does not exist"
+
+
+def test_names_a_truncated_image(run_tool, flowers_config, image_folder, tmp_path):
+    path = image_folder / "train" / "iris" / "image_0002.jpg"
+    path.write_bytes(path.read_bytes()[:-300])
+    status, output = run_tool(
+        "train.py", flowers_config, "--work-dir", tmp_path / "run"
+    )
+    assert status == 1
+    assert str(path) in error(output)
+    assert "complete image file" in error(output)
+
+
+@pytest.mark.parametrize("state", ["does not exist", "is empty"])
+def test_refuses_a_data_folder(run_tool, flowers_config, tmp_path, state):
+    folder = tmp_path / "other"
+    if state == "is empty":
+        (folder / "train").mkdir(parents=True)
+        folder /= "train"
+    status, output = run_tool(
+        "train.py", flowers_config, "--work-dir", tmp_path / "run",
+        "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path / 'other'}",
+    )  # fmt: skip
+    assert status == 1
+    assert f"the folder '{folder}' of train_dataloader {state}" in error(output)
+    assert not (tmp_path / "run").exists()
