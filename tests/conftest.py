@@ -90,8 +90,6 @@ def demo_config(tmp_path):
                 "test_dataloader.dataset.num_samples": 16,
                 "test_dataloader.num_workers": 0,
                 "train_cfg.max_epochs": 2,
-                "param_scheduler.total_steps": 2,
-                "param_scheduler.end": 2,
                 "randomness.seed": 0,
                 **changes,
             }

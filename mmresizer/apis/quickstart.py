@@ -45,7 +45,7 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
         cfg = get_config(CONFIG.format(prefix))
         cfg.launcher = "none"
         cfg.work_dir = str(folder / prefix)
-        cfg.log_level = "WARNING"
+        cfg.log_level = "ERROR"
         cfg.randomness = dict(seed=seed)
         cfg.custom_hooks = []
         start = time.perf_counter()

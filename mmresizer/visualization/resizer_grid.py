@@ -16,8 +16,8 @@ COLUMNS = (
     "interpolated",
     "learned",
     "learned - interpolated",
-    "log-spectrum\ninterpolated",
-    "log-spectrum\nlearned",
+    "log-spectrum, interpolated",
+    "log-spectrum, learned",
 )
 
 
@@ -77,7 +77,7 @@ def draw_resizer(
         if i < len(titles):
             axes[i, 0].set_ylabel(titles[i], fontsize=9)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
-        axis.set_title(title, fontsize=11)
+        axis.set_title(title, fontsize=10)
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])
