@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains a config on GPUs of a Slurm cluster:
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [ARGUMENTS of tools/train.py]
-# GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS in the environment.
+# In the environment: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS.
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,14 +9,4 @@ if [ $# -lt 4 ]; then
   echo "usage: slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [ARGUMENTS]" >&2
   exit 2
 fi
-gpus=${GPUS:-8}
-per_node=${GPUS_PER_NODE:-8}
-per_node=$((gpus < per_node ? gpus : per_node))
-export PYTHONPATH=$(dirname "$tools")${PYTHONPATH:+:$PYTHONPATH}
-
-# SRUN_ARGS is a list of words.
-# shellcheck disable=SC2086
-exec srun --partition="$1" --job-name="$2" \
-  --ntasks="$gpus" --ntasks-per-node="$per_node" --gres="gpu:$per_node" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-  "${PYTHON:-python}" -u "$tools/train.py" "$3" --work-dir "$4" "${@:5}" --launcher slurm
+exec bash "$tools/misc/slurm_run.sh" "$tools/train.py" "$1" "$2" "$3" --work-dir "$4" "${@:5}"

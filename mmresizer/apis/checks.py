@@ -63,8 +63,8 @@ def build_model(cfg: Config) -> nn.Module:
     it.
 
     Raises:
-        InputError: If the config has no model, or a distributed run without CUDA has a
-            SyncBN layer.
+        InputError: If the config has no model, it cannot be built, or a distributed run
+            without CUDA has a SyncBN layer.
     """
     if cfg.get("model") is None:
         raise InputError(f"the config {cfg.filename} has no `model`")
@@ -72,7 +72,15 @@ def build_model(cfg: Config) -> nn.Module:
     model_cfg = deepcopy(cfg.model)
     if cfg.get("data_preprocessor") is not None:  # as the Runner does
         model_cfg.setdefault("data_preprocessor", cfg.data_preprocessor)
-    model = MODELS.build(model_cfg)
+    try:
+        model = MODELS.build(model_cfg)
+    except InputError:
+        raise
+    except Exception as e:
+        reason = " ".join(str(e).split())
+        raise InputError(
+            f"cannot build the model of {cfg.filename} ({type(e).__name__}: {reason})"
+        ) from e
     sync_bn = any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
     if sync_bn and cfg.launcher != "none" and not torch.cuda.is_available():
         raise InputError(

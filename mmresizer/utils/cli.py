@@ -9,12 +9,23 @@ from mmengine.config import Config, DictAction
 from .errors import InputError
 
 
+class _ConfigOptions(DictAction):
+    """mmengine's action, with one sentence in place of a traceback."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except Exception:
+            accepted = "key=value pairs without white space"
+            parser.error(f"{option_string} must be {accepted}, but got {values}")
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--cfg-options``."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=_ConfigOptions,
         metavar="KEY=VALUE",
         help="settings that override the config, such as model.resizer.output_size=96; "
         'a list is key=a,b or key="[a,b]", without white space',
@@ -49,7 +60,8 @@ def load_config(path: str, options: dict | None = None) -> Config:
         options (dict, optional): Values by dotted key.
 
     Raises:
-        InputError: If there is no such file, or it is no Python, YAML or JSON file.
+        InputError: If there is no such file, it is no Python, YAML or JSON file, or it
+            cannot be read.
     """
     if not os.path.isfile(path):
         raise InputError(f"the config {path!r} does not exist")
@@ -57,7 +69,13 @@ def load_config(path: str, options: dict | None = None) -> Config:
         raise InputError(
             f"the config {path!r} must be a .py, .yml, .yaml or .json file"
         )
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as e:  # a config is a program: it can fail in any way
+        reason = " ".join(str(e).split())
+        raise InputError(
+            f"cannot read the config {path!r} ({type(e).__name__}: {reason})"
+        ) from e
     cfg.setdefault("launcher", "none")
     if options:
         cfg.merge_from_dict(options)

@@ -19,10 +19,13 @@ def exit_on_input_error() -> Iterator[None]:
 
     Any other exception passes, with its traceback: it is a bug. Of the processes of a
     distributed job, which all see the same faulty config, the first one speaks.
+    ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
     try:
         yield
     except (InputError, FileNotFoundError) as e:
+        if os.environ.get("MMRESIZER_DEBUG", "0") != "0":
+            raise
         # A data loader's worker process sends its traceback as the message; the
         # sentence is its last line, after the name of the exception.
         message = str(e).strip()

@@ -166,6 +166,11 @@ def test_loads_plain_weights(run_tool, demo_config, save_weights, tmp_path):
         ),
         (["train_dataloader.dataset.split=test"], "split must be one of train, val"),
         (["model=None"], "has no `model`"),
+        (
+            ["model.resizer.size=9"],
+            "cannot build the model.*unexpected keyword.*'size'",
+        ),
+        (["model.resizer.type=Resizer"], "cannot build the model.*Resizer"),
         (["train_dataloader=None"], "has no `train_dataloader`"),
         (["load_from=absent.pth"], "'absent.pth' does not exist"),
     ],
@@ -203,10 +208,36 @@ def test_refuses_arguments(run_tool, demo_config, tmp_path, arguments, sentence)
     assert not (tmp_path / "run").exists()
 
 
-def test_refuses_a_missing_config(run_tool):
-    status, output = run_tool("train.py", "absent.py")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "the config .* does not exist"),
+        ("model = dict(", "cannot read the config .*SyntaxError"),
+        ("_base_ = ['mmresizer::resizer/absent.py']", "cannot read .*absent.py"),
+        ("a = 1", "has no `train_dataloader`"),
+    ],
+)
+def test_refuses_config_files(run_tool, tmp_path, text, sentence):
+    if text is not None:
+        (tmp_path / "config.py").write_text(text)
+    status, output = run_tool("train.py", tmp_path / "config.py", cwd=tmp_path)
     assert status == 1
-    assert error(output) == "error: the config 'absent.py' does not exist"
+    assert re.search(sentence, error(output)), output
+
+
+def test_refuses_config_options(run_tool, demo_config):
+    status, output = run_tool("train.py", demo_config(), "--cfg-options", "seed")
+    assert status == 2
+    assert output.splitlines()[-1] == (
+        "train.py: error: --cfg-options must be key=value pairs without white space, "
+        "but got ['seed']"
+    )
+
+
+def test_debug_shows_the_traceback(run_tool):
+    status, output = run_tool("train.py", "absent.py", env={"MMRESIZER_DEBUG": "1"})
+    assert status == 1
+    assert "Traceback" in output
 
 
 def test_names_a_truncated_image(run_tool, flowers_config, image_folder, tmp_path):

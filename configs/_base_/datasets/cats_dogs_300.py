@@ -1,12 +1,7 @@
-# Asirra's cats and dogs, one folder a class, stretched to squares as in Keras's
-# example.
-data_preprocessor = dict(
-    num_classes=2,
-    # RGB format normalization parameters
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+# Asirra's cats and dogs, stretched to squares as in Keras's example.
+_base_ = ["image_folder_bs32.py"]
+
+data_preprocessor = dict(num_classes=2)
 
 train_pipeline = [
     dict(type="mmresizer.LoadImage"),
@@ -20,29 +15,7 @@ test_pipeline = [
     dict(type="PackInputs"),
 ]
 
-train_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    dataset=dict(
-        type="CustomDataset",
-        data_root="data/cats_dogs",
-        data_prefix="train",
-        pipeline=train_pipeline,
-    ),
-    sampler=dict(type="DefaultSampler", shuffle=True),
-)
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    dataset=dict(
-        type="CustomDataset",
-        data_root="data/cats_dogs",
-        data_prefix="val",
-        pipeline=test_pipeline,
-    ),
-    sampler=dict(type="DefaultSampler", shuffle=False),
-)
-val_evaluator = dict(type="Accuracy", topk=(1,))
-
+data_root = "data/cats_dogs"
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-test_evaluator = val_evaluator

@@ -1,11 +1,7 @@
-# 12 of the 17 species of Oxford Flowers17, one folder a class, 720 + 240 images.
-data_preprocessor = dict(
-    num_classes=12,
-    # RGB format normalization parameters
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+# 12 of the 17 species of Oxford Flowers17, 720 + 240 images.
+_base_ = ["image_folder_bs32.py"]
+
+data_preprocessor = dict(num_classes=12)
 
 train_pipeline = [
     dict(type="mmresizer.LoadImage"),
@@ -20,29 +16,7 @@ test_pipeline = [
     dict(type="PackInputs"),
 ]
 
-train_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    dataset=dict(
-        type="CustomDataset",
-        data_root="data/flowers12",
-        data_prefix="train",
-        pipeline=train_pipeline,
-    ),
-    sampler=dict(type="DefaultSampler", shuffle=True),
-)
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    dataset=dict(
-        type="CustomDataset",
-        data_root="data/flowers12",
-        data_prefix="val",
-        pipeline=test_pipeline,
-    ),
-    sampler=dict(type="DefaultSampler", shuffle=False),
-)
-val_evaluator = dict(type="Accuracy", topk=(1,))
-
+data_root = "data/flowers12"
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-test_evaluator = val_evaluator

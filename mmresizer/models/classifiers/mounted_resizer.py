@@ -1,0 +1,30 @@
+"""What the wrappers of foreign models share."""
+
+from typing import Any
+
+from mmpretrain.models import BaseClassifier
+from torch import nn
+
+from mmresizer.models.utils import mount_resizer, report_fresh_resizer
+
+
+class MountedResizerMixin(BaseClassifier):
+    """Mounts a resizer in the ``model`` of the classifier that follows it as a base.
+
+    Args:
+        *args: Arguments of the classifier.
+        resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
+        **kwargs: Keyword arguments of the classifier.
+    """
+
+    model: Any  # a module of timm or Hugging Face
+
+    def __init__(self, *args, resizer: dict | nn.Module, **kwargs):
+        super().__init__(*args, **kwargs)
+        mount_resizer(self.model, resizer)
+        self.register_load_state_dict_post_hook(report_fresh_resizer)
+
+    def init_weights(self) -> None:
+        """Initializes the resizer, then loads what ``init_cfg`` names."""
+        self.model.resizer.init_weights()
+        super().init_weights()
