@@ -291,3 +291,18 @@ def test_refuses_counts(name, value):
 def test_refuses_channels():
     with pytest.raises(InputError, match="in_channels=3, but got images of 1 channels"):
         LearnedResizer(8)(torch.rand(2, 1, 20, 20))
+
+
+def test_mixed_precision():
+    """Under autocast, as in AMP training: the float32 result to bfloat16's precision."""
+    torch.manual_seed(0)
+    resizer = LearnedResizer(24, with_cp=True)
+    resizer.init_weights()
+    x = torch.rand(2, 3, 60, 50)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = resizer(x)
+    assert (y - resizer(x)).abs().max() < 0.1
+    assert y.dtype == torch.float32  # the image skip is not rounded
+    y.sum().backward()
+    for name, parameter in resizer.named_parameters():
+        assert parameter.grad.isfinite().all(), name
