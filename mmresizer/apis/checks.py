@@ -15,7 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, Runner
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
@@ -51,8 +51,6 @@ _MIN_MATCHING_PART = 0.75
 
 def build_runner(cfg: Config):
     """Builds the Runner, of mmengine or the one named by ``cfg.runner_type``."""
-    from mmengine.runner import Runner
-
     return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 

@@ -27,11 +27,11 @@ def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:
     """Returns ``value``, a number or a pair of numbers, as a (height, width) pair."""
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     pair = tuple(value) if is_list else (value, value)
-    if len(pair) != 2 or not all(
-        isinstance(v, kind) and not isinstance(v, bool) for v in pair
+    if (
+        len(pair) != 2
+        or not all(isinstance(v, kind) and not isinstance(v, bool) for v in pair)
+        or not all(0 < v < math.inf for v in pair)
     ):
-        raise InputError(f"{name} must be {accepted}, but got {value!r}")
-    if not all(0 < v < math.inf for v in pair):
         raise InputError(f"{name} must be {accepted}, but got {value!r}")
     return pair
 

@@ -54,11 +54,11 @@ class LearnedResizer(BaseResizer):
     From `Learning to Resize Images for Computer Vision Tasks
     <https://arxiv.org/abs/2103.09950>`_ (ICCV 2021), figure 3::
 
-        x --+-- resize ------------------------------------------------------------- +
-        -- y
-            +-- stem: 7x7, act, 1x1, act, norm -- resize --+-- blocks -- fuse -- + --
-            out
-                                                           +---------------------+
+        x --+-- resize ---------------------------------------------------------- + -- y
+            |                                                                     |
+            +-- stem: 7x7 act 1x1 act norm -- resize --+-- blocks -- fuse -- + -- out
+                                                       |                     |
+                                                       +---------------------+
 
     The convolutions keep the size of their input (stride 1, zero padding). Those before
     a norm layer have no bias.

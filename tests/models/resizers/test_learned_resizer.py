@@ -294,7 +294,7 @@ def test_refuses_channels():
 
 
 def test_mixed_precision():
-    """Under autocast, as in AMP training: the float32 result to bfloat16's precision."""
+    """Under autocast: the float32 result, to bfloat16's precision."""
     torch.manual_seed(0)
     resizer = LearnedResizer(24, with_cp=True)
     resizer.init_weights()
