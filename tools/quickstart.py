@@ -7,6 +7,8 @@ cores and downloads nothing.
 import argparse
 
 from mmresizer.apis.quickstart import run_quickstart
+from mmresizer.utils import exit_on_input_error
+from mmresizer.utils.cli import seed
 
 
 def main() -> None:
@@ -15,10 +17,11 @@ def main() -> None:
     parser.add_argument(
         "--work-dir", default="work_dirs/quickstart", help="output folder"
     )
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser.add_argument("--seed", type=seed, default=0, help="random seed")
     args = parser.parse_args()
     run_quickstart(args.work_dir, args.seed)
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error():
+        main()

@@ -2,6 +2,8 @@
 
 import argparse
 
+import torch
+
 from mmresizer.apis import enable_tta, evaluate_model
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, load_run_config
@@ -45,7 +47,11 @@ def main() -> None:
     if cfg.get("test_dataloader") is None:
         raise InputError(f"the config {args.config!r} has no `test_dataloader`")
     if args.amp:
-        cfg.test_cfg.fp16 = True
+        if not torch.cuda.is_available():
+            raise InputError("--amp needs a CUDA device, and none is visible")
+        cfg.test_cfg = {**(cfg.get("test_cfg") or {}), "fp16": True}
+    if args.interval < 1:
+        raise InputError(f"--interval must be at least 1, but got {args.interval}")
     if args.show_dir:
         cfg.default_hooks.visualization = dict(
             type="mmpretrain.VisualizationHook",

@@ -43,11 +43,11 @@ def main() -> None:
     cfg = load_run_config(args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.amp:
+    if args.amp and cfg.get("optim_wrapper"):
         cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype=args.amp)
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
     if args.auto_scale_lr:
-        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
+        if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
             raise InputError(
                 f"--auto-scale-lr: {args.config!r} has no auto_scale_lr.base_batch_size"
             )

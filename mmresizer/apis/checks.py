@@ -6,6 +6,7 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -49,9 +50,48 @@ _SAFE_GLOBALS: list = [
 _MIN_MATCHING_PART = 0.75
 
 
-def build_runner(cfg: Config):
-    """Builds the Runner, of mmengine or the one named by ``cfg.runner_type``."""
-    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+@contextmanager
+def _input_errors(what: str) -> Iterator[None]:
+    """Turns what goes wrong while something is built from a config into one sentence.
+
+    Builders raise whatever the constructor of a class raises on its arguments.
+    """
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as e:
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot build {what} ({type(e).__name__}: {reason})") from e
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Builds the Runner, of mmengine or the one named by ``cfg.runner_type``.
+
+    Raises:
+        InputError: If the config has settings that the Runner does not take.
+    """
+    with _input_errors(f"the run of {cfg.filename}"):
+        return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+
+
+def build_training(runner: Runner, cfg: Config) -> None:
+    """Builds training set and optimizer, which the Runner would do when it starts.
+
+    Raises:
+        InputError: If one cannot be built, or the data has more classes than the head.
+    """
+    with _input_errors(f"the training loop or its data, of {cfg.filename}"):
+        dataset = runner.train_loop.dataloader.dataset
+    with _input_errors(f"the optimizer of {cfg.filename}"):
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    classes = getattr(dataset, "metainfo", {}).get("classes")
+    num_classes = (cfg.model.get("head") or {}).get("num_classes")
+    if classes and num_classes and len(classes) > num_classes:
+        raise InputError(
+            f"the training data has {len(classes)} classes ({', '.join(classes)}), but "
+            f"model.head.num_classes is {num_classes}"
+        )
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -70,15 +110,8 @@ def build_model(cfg: Config) -> nn.Module:
     model_cfg = deepcopy(cfg.model)
     if cfg.get("data_preprocessor") is not None:  # as the Runner does
         model_cfg.setdefault("data_preprocessor", cfg.data_preprocessor)
-    try:
+    with _input_errors(f"the model of {cfg.filename}"):
         model = MODELS.build(model_cfg)
-    except InputError:
-        raise
-    except Exception as e:
-        reason = " ".join(str(e).split())
-        raise InputError(
-            f"cannot build the model of {cfg.filename} ({type(e).__name__}: {reason})"
-        ) from e
     sync_bn = any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
     if sync_bn and cfg.launcher != "none" and not torch.cuda.is_available():
         raise InputError(
@@ -210,7 +243,8 @@ def check_initial_weights(model: nn.Module, path: str) -> None:
         raise InputError(
             f"the checkpoint {path!r} is of another architecture: of the backbone's "
             f"{len(expected)} tensors {outcome['equal']} match, {outcome['differs']} "
-            f"differ in shape and {outcome['missing']} are missing"
+            f"differ in shape and {outcome['missing']} are missing (weights of a "
+            "backbone alone go into model.backbone.init_cfg)"
         )
 
 

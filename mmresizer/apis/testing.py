@@ -1,5 +1,6 @@
 """Evaluation of a checkpoint."""
 
+import os
 from copy import deepcopy
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from mmresizer.engine import setup_distributed
+from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.utils import InputError
 
 from .checks import (
@@ -47,6 +48,11 @@ def evaluate_model(
         raise InputError(
             f"--out for {out_item!r} must end in {' or '.join(formats)}, got {out!r}"
         )
+    if out:
+        folder = Path(out).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if Path(out).is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"--out must be a file that can be written, got {out!r}")
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
     for name in ("test_dataloader", "test_cfg", "test_evaluator"):
@@ -63,8 +69,8 @@ def evaluate_model(
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
     metrics = runner.test()
     if out and out_item == "metrics" and mmengine.dist.is_main_process():
-        mmengine.mkdir_or_exist(Path(out).parent)
         mmengine.dump(metrics, out)
+    leave_distributed()
     return metrics
 
 

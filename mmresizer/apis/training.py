@@ -4,12 +4,13 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmresizer.engine import setup_distributed
+from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.utils import InputError
 
 from .checks import (
     build_model,
     build_runner,
+    build_training,
     check_data,
     check_initial_weights,
     check_resume,
@@ -21,7 +22,8 @@ from .checks import (
 def train_model(cfg: Config) -> nn.Module:
     """Trains the model of a config.
 
-    Faults of the input are found before anything is written.
+    Faults of the model, the folders of the data and the checkpoints are found before
+    anything is written; those of single images when they are read.
 
     Args:
         cfg (Config): Config of the Runner. With ``resume=True`` it goes on from
@@ -53,4 +55,8 @@ def train_model(cfg: Config) -> nn.Module:
     elif cfg.get("load_from"):
         check_initial_weights(model, cfg.load_from)
     del model
-    return build_runner(cfg).train()
+    runner = build_runner(cfg)
+    build_training(runner, cfg)
+    model = runner.train()
+    leave_distributed()
+    return model

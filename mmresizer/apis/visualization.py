@@ -45,6 +45,8 @@ def visualize_resizer(
     Raises:
         InputError: If the config, the checkpoint or an image is at fault.
     """
+    if cfg.get("test_dataloader") is None:
+        raise InputError(f"the config {cfg.filename} has no `test_dataloader`")
     model = load_model(cfg, checkpoint)
     get_resizer(model)
     pipeline = list(cfg.test_dataloader.dataset.pipeline)

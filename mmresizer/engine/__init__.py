@@ -1,6 +1,11 @@
 """Hooks, and the set-up of distributed jobs."""
 
-from .distributed import check_num_processes, setup_distributed
+from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import ResizerVisualizationHook
 
-__all__ = ["ResizerVisualizationHook", "check_num_processes", "setup_distributed"]
+__all__ = [
+    "ResizerVisualizationHook",
+    "check_num_processes",
+    "leave_distributed",
+    "setup_distributed",
+]

@@ -32,6 +32,14 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def seed(text: str) -> int:
+    """Parses a random seed, an int from 0 to 2**32 - 1."""
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise ValueError
+    return number
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that :func:`load_run_config` applies."""
     parser.add_argument(
@@ -40,7 +48,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "it has none, work_dirs/NAME_OF_CONFIG",
     )
     add_config_options(parser)
-    parser.add_argument("--seed", type=int, help="random seed")
+    parser.add_argument("--seed", type=seed, help="random seed")
     parser.add_argument(
         "--deterministic", action="store_true", help="use deterministic algorithms only"
     )

@@ -17,21 +17,20 @@ class InputError(ValueError):
 def exit_on_input_error() -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.
 
-    Any other exception passes, with its traceback: it is a bug. Of the processes of a
-    distributed job, which all see the same faulty config, the first one speaks.
+    Any other exception passes, with its traceback: it is a bug. In a distributed job
+    each process speaks for itself, since the fault may be on its machine alone.
     ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
     try:
         yield
-    except (InputError, FileNotFoundError) as e:
+    except (InputError, OSError) as e:
         if os.environ.get("MMRESIZER_DEBUG", "0") != "0":
             raise
         # A data loader's worker process sends its traceback as the message; the
         # sentence is its last line, after the name of the exception.
         message = str(e).strip()
-        in_worker = "Original Traceback" in message
-        if in_worker:
+        if "Original Traceback" in message:
             message = message.splitlines()[-1].partition(": ")[2]
-        if in_worker or os.environ.get("RANK", "0") == "0":
-            print(f"error: {message}", file=sys.stderr)
+        rank = f"[rank {os.environ['RANK']}] " if "RANK" in os.environ else ""
+        print(f"{rank}error: {message}", file=sys.stderr)
         sys.exit(1)

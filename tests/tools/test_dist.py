@@ -17,6 +17,7 @@ import os, signal
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmresizer.registry import HOOKS
+from mmresizer.utils import InputError
 from torch.nn.modules.batchnorm import _BatchNorm
 
 @HOOKS.register_module()
@@ -31,6 +32,12 @@ class KillOneWorker(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
         if runner.epoch == 1 and runner.iter == 3 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGKILL)
+
+@HOOKS.register_module()
+class FaultOnRankOne(Hook):
+    def before_train_iter(self, runner, *args, **kwargs):
+        if os.environ["RANK"] == "1":
+            raise InputError("cannot load the image 'x.jpg'")
 """
 
 
@@ -48,11 +55,11 @@ def hooks(tmp_path):
 
 
 @pytest.fixture
-def dist(run, port, tmp_path):
+def dist(run, tmp_path):
     """Runs a script of tools/; returns (status, output)."""
 
     def dist(script, *arguments, **env):
-        env = {"PORT": port, "PYTHONPATH": str(tmp_path), **env}
+        env = {"PYTHONPATH": str(tmp_path), **env}
         return run("bash", ROOT / "tools" / script, *arguments, env=env)
 
     return dist
@@ -269,3 +276,11 @@ def test_slurm_scripts_call_srun(run, tmp_path):
     assert output.splitlines()[-5:] == [
         str(ROOT / "tools" / "test.py"), "config.py", "w.pth", "--launcher", "slurm",
     ]  # fmt: skip
+
+
+def test_a_fault_on_any_rank_is_told(dist, demo_config, hooks, tmp_path):
+    """Here an image that only the second process reads."""
+    config = demo_config(custom_hooks=[dict(type="mmresizer.FaultOnRankOne")], **hooks)
+    status, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "run")
+    assert status != 0
+    assert "[rank 1] error: cannot load the image 'x.jpg'" in output

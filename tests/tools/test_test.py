@@ -86,6 +86,8 @@ def test_show_dir(run_tool, trained, tmp_path):
         ),
         (["--out", "a.txt", "--out-item", "metrics"], "must end in .json.*got 'a.txt'"),
         (["--cfg-options", "model.backbone.depth=34"], r"does not fit.*missing keys"),
+        (["--out", "README.md/a.pkl"], "README.md"),
+        (["--interval", "0"], "--interval must be at least 1, but got 0"),
         (["--cfg-options", "test_dataloader=None"], "has no `test_dataloader`"),
     ],
 )

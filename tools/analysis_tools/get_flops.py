@@ -27,9 +27,10 @@ def main() -> None:
         raise InputError(f"--shape must be one or two positive ints, got {args.shape}")
     size = (args.shape[0], args.shape[-1])
     model = build_model(load_config(args.config, args.cfg_options))
+    resizer = get_resizer(model)
     print(f"| input {size[0]}x{size[1]} | parameters | GMAC |\n| --- | --- | --- |")
-    for name, module in (("resizer", get_resizer(model)), ("in all", model)):
-        macs = count_macs(module, size)
+    for name, module in (("resizer", resizer), ("in all", model)):
+        macs = count_macs(module, size, getattr(resizer, "in_channels", 3))
         print(f"| {name} | {count_parameters(module):,} | {macs / 1e9:.4f} |")
 
 

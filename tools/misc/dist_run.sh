@@ -24,10 +24,16 @@ with exit_on_input_error():
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
 
-exec "$python" -m torch.distributed.run \
-  --nnodes="${NNODES:-1}" \
-  --node_rank="${NODE_RANK:-0}" \
-  --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-  --master_port="${PORT:-29500}" \
+if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+  rendezvous=(--standalone) # on any free port, so that jobs on one machine do not meet
+else
+  rendezvous=(
+    --nnodes="${NNODES:-1}"
+    --node_rank="${NODE_RANK:-0}"
+    --master_addr="${MASTER_ADDR:-127.0.0.1}"
+    --master_port="${PORT:-29500}"
+  )
+fi
+exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
   --nproc_per_node="$processes" \
   "$tool" "$@" --launcher pytorch

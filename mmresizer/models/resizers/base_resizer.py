@@ -79,7 +79,9 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         if scale_factor is not None:
             accepted = "a positive number or a (height, width) pair of positive numbers"
             scale_factor = _pair("scale_factor", scale_factor, Real, accepted)
-        if interpolation not in INTERPOLATION_MODES:
+        if not isinstance(antialias, bool):
+            raise InputError(f"antialias must be True or False, but got {antialias!r}")
+        if interpolation not in tuple(INTERPOLATION_MODES):
             raise InputError(
                 f"interpolation must be one of {', '.join(INTERPOLATION_MODES)}, "
                 f"but got {interpolation!r}"
