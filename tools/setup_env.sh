@@ -66,11 +66,11 @@ if [ ! -e "$packages/complete" ]; then
       --requirement "$root/requirements/detection.txt"
   fi
   # mmcv asks for the OpenCV that needs a desktop's libGL; the headless one is the same
-  # module without windows.
+  # module without windows. Both own the folder cv2, so that it has to be written anew.
   opencv=$("$packages/bin/python" -c \
     'from importlib.metadata import version; print(version("opencv-python"))')
   "$python" -m pip --python "$packages/bin/python" uninstall --yes opencv-python
-  pip_install "$packages" --no-deps "opencv-python-headless==$opencv"
+  pip_install "$packages" --no-deps --force-reinstall "opencv-python-headless==$opencv"
   touch "$packages/complete"
 fi
 

@@ -21,8 +21,7 @@ class FineTextures(BaseDataset):
 
     At 24 px, a quarter of the default size, the grating lies beyond what the pixels can
     carry: antialiased interpolation removes it, plain interpolation folds it into a
-        coarser
-    grating, and a resizer can learn to pass it on.
+    coarser grating, and a resizer can learn to pass it on.
 
     Args:
         num_samples (int): Number of images; classes take turns.
@@ -31,8 +30,8 @@ class FineTextures(BaseDataset):
         image_size (int): Height and width in pixels. Defaults to 96.
         num_classes (int): Number of orientations. Defaults to 8.
         period (float): Mean length of a period in pixels. Defaults to 3.0.
-        noise (float): Standard deviation of the noise, of 255 grey levels. Defaults to
-            24.
+        noise (float): Standard deviation of the noise, of 255 grey levels. Defaults
+            to 24.
         **kwargs: Other arguments of :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:

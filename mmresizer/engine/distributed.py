@@ -71,7 +71,7 @@ def setup_distributed(cfg: Config) -> None:
 
 
 def leave_distributed() -> None:
-    """Ends the gloo group that :func:`setup_distributed` has made, all processes at once.
+    """Ends the gloo group of :func:`setup_distributed`, all processes at once.
 
     A process that just exits cuts its connections, on which gloo aborts the others if
     they are still at work.

@@ -10,8 +10,8 @@ from mmresizer.utils import InputError
 class LoadImage(LoadImageFromFile):
     """:class:`mmcv.transforms.LoadImageFromFile` that refuses damaged files by name.
 
-    The decoder is Pillow's: OpenCV's, the default of the parent, fills the missing part
-    of a truncated JPEG with grey and goes on.
+    The decoder is Pillow's, which tells what is wrong with a file and knows truncated
+    ones in every release.
 
     Args:
         imdecode_backend (str): Defaults to "pillow".
