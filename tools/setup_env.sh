@@ -9,6 +9,8 @@
 # checkout has a thin environment on top in which it is installed in editable mode.
 #
 # --detection adds MMDetection and compiles the operators of mmcv: about 10 minutes more.
+# It is not usable yet: with pycocotools there, MMPretrain 1.3.6 loads its multimodal models,
+# and those fail on transformers 5. Nothing else in the package needs it so far.
 # $PYTHON names the interpreter, by default python3.11 or python3. No root is needed.
 set -euo pipefail
 exec 3>&1 1>&2

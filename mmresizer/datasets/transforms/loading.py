@@ -10,8 +10,7 @@ from mmresizer.utils import InputError
 class LoadImage(LoadImageFromFile):
     """:class:`mmcv.transforms.LoadImageFromFile` that refuses damaged files by name.
 
-    The decoder is Pillow's, which tells what is wrong with a file and knows truncated
-    ones in every release.
+    The decoder is Pillow's, which tells what is wrong with a file.
 
     Args:
         imdecode_backend (str): Defaults to "pillow".
