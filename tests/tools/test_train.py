@@ -174,7 +174,7 @@ def test_loads_plain_weights(run_tool, demo_config, save_weights, tmp_path):
         (["optim_wrapper.optimizer.type=AdamX"], "cannot build the optimizer"),
         (["train_cfg.max_epoch=1"], "cannot build the training loop.*'max_epoch'"),
         (["train_dataloader.dataset.num_sample=1"], "cannot build .*'num_sample'"),
-        (["model.head.num_classes=5"], "has 8 classes .* num_classes is 5"),
+        (["model.head.num_classes=5"], "has 8 classes .*num_classes is 5"),
         (["model.resizer.antialias=maybe"], "antialias must be True or False.*'maybe'"),
         (["train_dataloader=None"], "has no `train_dataloader`"),
         (["load_from=absent.pth"], "'absent.pth' does not exist"),
