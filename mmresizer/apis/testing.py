@@ -70,6 +70,7 @@ def evaluate_model(
     metrics = runner.test()
     if out and out_item == "metrics" and mmengine.dist.is_main_process():
         mmengine.dump(metrics, out)
+    del runner
     leave_distributed()
     return metrics
 

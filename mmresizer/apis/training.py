@@ -2,6 +2,7 @@
 
 import torch
 from mmengine.config import Config
+from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmresizer.engine import leave_distributed, setup_distributed
@@ -30,7 +31,7 @@ def train_model(cfg: Config) -> nn.Module:
             ``load_from``, or from the last checkpoint in ``work_dir``.
 
     Returns:
-        nn.Module: The trained model.
+        nn.Module: The trained model, without the wrapper of a distributed job.
 
     Raises:
         InputError: If the config, the data or a checkpoint is at fault.
@@ -58,5 +59,8 @@ def train_model(cfg: Config) -> nn.Module:
     runner = build_runner(cfg)
     build_training(runner, cfg)
     model = runner.train()
+    del runner
+    if is_model_wrapper(model):
+        model = model.module
     leave_distributed()
     return model

@@ -1,5 +1,6 @@
 """Set-up of distributed jobs, with CUDA and without."""
 
+import gc
 import os
 
 import torch
@@ -71,11 +72,14 @@ def setup_distributed(cfg: Config) -> None:
 
 
 def leave_distributed() -> None:
-    """Ends the gloo group of :func:`setup_distributed`, all processes at once.
+    """Ends the gloo group of :func:`setup_distributed` and the threads that serve it.
 
-    A process that just exits cuts its connections, on which gloo aborts the others if
-    they are still at work.
+    A thread of gloo drops the tensors of its last collective when it gets to it. In a
+    process that is ending by then, it asks a dead interpreter for its lock and takes
+    the process down (SIGABRT). The threads are joined when the last reference to the
+    group goes: call this when Runner and DistributedDataParallel are out of use.
     """
     if dist.is_initialized() and dist.get_backend() == "gloo":
-        dist.barrier()
+        dist.barrier()  # the others may still be reading what this process serves
         dist.destroy_process_group()
+        gc.collect()  # the Runner and its model refer to each other

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,8 +130,8 @@ def test_two_processes_equal_the_doubled_batch(dist, run_tool, one_step, tmp_pat
     expected = gradients(before, tmp_path / "single" / "epoch_1.pth")
 
     config, _ = one_step(4)
-    _, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "pair")
-    assert (tmp_path / "pair" / "epoch_1.pth").is_file(), output
+    status, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "pair")
+    assert status == 0, output
     assert_same_gradients(
         gradients(before, tmp_path / "pair" / "epoch_1.pth"), expected
     )
@@ -171,13 +172,8 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
         )
         for rank in range(2)
     ]
-    # An agent of torchrun may wait minutes for the other one after the job is done.
-    for node in nodes:
-        try:
-            node.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            node.kill()
-            node.communicate()
+    outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
     assert_same_gradients(
         gradients(before, tmp_path / "nodes" / "epoch_1.pth"),
         gradients(before, tmp_path / "single" / "epoch_1.pth"),
@@ -223,7 +219,8 @@ def test_evaluates_like_one_process(
         lambda: run_tool("test.py", config, weights, "--work-dir", tmp_path / "a"),
         lambda: dist("dist_test.sh", config, weights, 2, "--work-dir", tmp_path / "b"),
     ):
-        _, output = run_test()
+        status, output = run_test()
+        assert status == 0, output
         accuracies.append(re.search(r"accuracy/top1: ([\d.]+)", output)[1])
     assert accuracies[0] == accuracies[1]
 
@@ -288,3 +285,44 @@ def test_a_fault_on_any_rank_is_told(dist, demo_config, hooks, tmp_path):
     status, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "run")
     assert status != 0
     assert "[rank 1] error: cannot load the image 'x.jpg'" in output
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads Linux's /proc")
+def test_no_thread_of_gloo_outlives_the_work(run, demo_config, port, tmp_path):
+    """One left over may abort the process when the interpreter ends."""
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+from pathlib import Path
+from mmengine.hooks import Hook
+from mmresizer.apis import evaluate_model, train_model
+from mmresizer.registry import HOOKS
+from mmresizer.utils.cli import load_config
+
+def gloo_threads():
+    names = [f.read_text() for f in Path("/proc/self/task").glob("*/comm")]
+    return sum("gloo" in name for name in names)
+
+@HOOKS.register_module()
+class CountThreads(Hook):
+    def after_run(self, runner):
+        print("during:", gloo_threads())
+
+def config():
+    cfg = load_config({str(demo_config())!r})
+    cfg.launcher = "pytorch"
+    cfg.work_dir = {str(tmp_path / "run")!r}
+    cfg.custom_hooks = [dict(type="mmresizer.CountThreads")]
+    cfg.train_cfg.max_epochs = 1
+    return cfg
+
+train_model(config())
+print("after:", gloo_threads())
+evaluate_model(config(), {str(tmp_path / "run" / "epoch_1.pth")!r})
+print("after:", gloo_threads())
+""")
+    job = dict(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
+    status, output = run(sys.executable, script, env={**job, "MASTER_PORT": port})
+    assert status == 0, output
+    counts = re.findall(r"^(during|after): (\d+)$", output, re.MULTILINE)
+    assert [name for name, _ in counts] == ["during", "after", "during", "after"]
+    assert [int(count) > 0 for _, count in counts] == [True, False, True, False]
