@@ -4,7 +4,7 @@ import math
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F  # noqa: N812
 from mmengine.model import BaseModule
@@ -21,6 +21,20 @@ INTERPOLATION_MODES = {
     "area": "area",
 }
 ANTIALIAS_INTERPOLATIONS = ("bilinear", "bicubic")
+
+
+class Interpolation(NamedTuple):
+    """Interpolation of maps of shape (N, C, H, W) to a size in pixels."""
+
+    size: tuple[int, int]
+    mode: str
+    antialias: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Interpolates; the arguments are those of torch's function."""
+        return F.interpolate(
+            x, size=self.size, mode=self.mode, antialias=self.antialias
+        )
 
 
 def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:

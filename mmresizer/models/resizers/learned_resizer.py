@@ -1,30 +1,60 @@
 """The learned resizer of Talebi and Milanfar."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
 
 import torch
-from mmcv.cnn import build_activation_layer
+import torch.nn.functional as F  # noqa: N812
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from mmpretrain.models.utils import build_norm_layer
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils.checkpoint import checkpoint
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
-from .base_resizer import BaseResizer
+from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
+from .packed_conv import conv2d_packed
+from .stem import Stem, build_activation, can_tile, has_hooks, tiled_stem
 
 
-def _conv_norm(channels: int, norm_cfg: dict | None) -> dict[str, nn.Module]:
-    """Returns a 3x3 convolution and the norm layer that makes its bias superfluous."""
-    if norm_cfg is None:
-        return {"conv": nn.Conv2d(channels, channels, 3, padding=1)}
-    return {
-        "conv": nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-        "norm": build_norm_layer(norm_cfg, channels),
-    }
+class ConvNorm(nn.Sequential):
+    """A 3x3 convolution and the norm layer that makes its bias superfluous.
+
+    Args:
+        channels (int): Number of channels of input and output.
+        norm_cfg (dict, optional): Norm layer; without one the convolution has a bias.
+    """
+
+    conv: nn.Conv2d
+    norm: Any
+
+    def __init__(self, channels: int, norm_cfg: dict | None):
+        has_bias = norm_cfg is None
+        conv = nn.Conv2d(channels, channels, 3, padding=1, bias=has_bias)
+        layers: dict[str, nn.Module] = dict(conv=conv)
+        if norm_cfg is not None:
+            layers["norm"] = build_norm_layer(norm_cfg, channels)
+        super().__init__(OrderedDict(layers))
+
+    def fold(self) -> Callable[[Tensor], Tensor]:
+        """Returns a function that does the same in inference, by one convolution."""
+        weight, bias = self.conv.weight, self.conv.bias
+        if hasattr(self, "norm"):
+            weight, bias = fuse_conv_bn_weights(
+                weight,
+                bias,
+                self.norm.running_mean,
+                self.norm.running_var,
+                self.norm.eps,
+                self.norm.weight,
+                self.norm.bias,
+            )
+        return partial(F.conv2d, weight=weight, bias=bias, padding=1)
 
 
 class ResidualBlock(nn.Module):
@@ -38,13 +68,18 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, norm_cfg: dict | None, act_cfg: dict):
         super().__init__()
-        self.layer1 = nn.Sequential(OrderedDict(_conv_norm(channels, norm_cfg)))
-        self.act = build_activation_layer(act_cfg)
-        self.layer2 = nn.Sequential(OrderedDict(_conv_norm(channels, norm_cfg)))
+        self.layer1 = ConvNorm(channels, norm_cfg)
+        self.act = build_activation(act_cfg)
+        self.layer2 = ConvNorm(channels, norm_cfg)
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps (N, channels, H, W) to the same shape."""
-        return z + self.layer2(self.act(self.layer1(z)))
+        return self.layer2(self.act(self.layer1(z))).add_(z)
+
+    def fold(self) -> Callable[[Tensor], Tensor]:
+        """Returns a function that does the same in inference, by two convolutions."""
+        layer1, layer2 = self.layer1.fold(), self.layer2.fold()
+        return lambda z: layer2(self.act(layer1(z))).add_(z)
 
 
 @MODELS.register_module()
@@ -69,6 +104,11 @@ class LearnedResizer(BaseResizer):
         in_channels (int): Number of channels of input and output. Defaults to 3.
         mid_channels (int): Number of channels inside, the paper's n. Defaults to 16.
         num_blocks (int): Number of residual blocks, the paper's r. Defaults to 1.
+        stem_stride (int): Stride s of the stem; 1 is the paper's. With s > 1 the stem
+            costs about s squared times less: its first kernel, (6 + s) x (6 + s), is
+            centred on blocks of s x s pixels, and its output is smaller than the image
+            by s, so that 2 suits images of twice the output's size. It should divide
+            height and width, whose remainder is left out. Defaults to 1.
         interpolation (str): See :class:`BaseResizer`; for image and features alike.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
@@ -102,6 +142,7 @@ class LearnedResizer(BaseResizer):
         in_channels: int = 3,
         mid_channels: int = 16,
         num_blocks: int = 1,
+        stem_stride: int = 1,
         interpolation: str = "bilinear",
         antialias: bool = False,
         norm_cfg: dict | None = dict(type="BN"),  # noqa: B006
@@ -114,6 +155,7 @@ class LearnedResizer(BaseResizer):
             ("in_channels", in_channels, 1),
             ("mid_channels", mid_channels, 1),
             ("num_blocks", num_blocks, 0),
+            ("stem_stride", stem_stride, 1),
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} must be an int >= {least}, but got {value!r}")
@@ -133,19 +175,11 @@ class LearnedResizer(BaseResizer):
         self.zero_init = zero_init
 
         n = mid_channels
-        self.stem = nn.Sequential(
-            OrderedDict(
-                conv1=nn.Conv2d(in_channels, n, 7, padding=3),
-                act1=build_activation_layer(act_cfg),
-                conv2=nn.Conv2d(n, n, 1),
-                act2=build_activation_layer(act_cfg),
-                norm=build_norm_layer(norm_cfg, n) if norm_cfg else nn.Identity(),
-            )
-        )
-        self.blocks = nn.Sequential(
+        self.stem = Stem(in_channels, n, stem_stride, norm_cfg, act_cfg)
+        self.blocks: Any = nn.Sequential(
             *(ResidualBlock(n, norm_cfg, act_cfg) for _ in range(num_blocks))
         )
-        self.fuse = nn.Sequential(OrderedDict(_conv_norm(n, norm_cfg)))
+        self.fuse = ConvNorm(n, norm_cfg)
         self.out = nn.Conv2d(n, in_channels, 7, padding=3)
         if zero_init:
             self._zero_out()
@@ -176,37 +210,95 @@ class LearnedResizer(BaseResizer):
                 f"the resizer was built for in_channels={self.in_channels}, "
                 f"but got images of {x.shape[1]} channels"
             )
-        # The usual `x.requires_grad` would never hold here: x is the image itself.
-        if self.with_cp and torch.is_grad_enabled():
-            residual = checkpoint(
-                self._residual,
-                x,
-                use_reentrant=False,
-                context_fn=lambda: (nullcontext(), self._frozen_norm_stats()),
+        if self._can_fold(x):
+            return image + self._folded_residual(x, image.shape[2:])
+        features = self._features(x, image.shape[2:])
+        return image + self._maybe_checkpoint(
+            self._residual, features, self.blocks, self.fuse
+        )
+
+    def _features(self, x: Tensor, size: torch.Size) -> Tensor:
+        """The output of the stem, interpolated to ``size``."""
+        # On a GPU tiles have not been measured: there they only save memory.
+        if (x.device.type == "cpu" or self.with_cp) and can_tile(x, self.stem):
+            return tiled_stem(x, self.stem, self._interpolation(size))
+        return self._maybe_checkpoint(
+            lambda x: self._interpolation(size)(self.stem(x)), x, self.stem
+        )
+
+    def _interpolation(self, size: torch.Size) -> Interpolation:
+        mode = INTERPOLATION_MODES[self.interpolation]
+        return Interpolation((size[0], size[1]), mode, self.antialias)
+
+    def _residual(self, features: Tensor) -> Tensor:
+        return conv2d_packed(self.fuse(self.blocks(features)).add_(features), self.out)
+
+    def _can_fold(self, x: Tensor) -> bool:
+        """Returns whether :meth:`_folded_residual` gives the residual."""
+        tail = (self.blocks, self.fuse, self.out)
+        return (
+            x.device.type == "cpu"
+            and not torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+            and can_tile(x, self.stem)
+            and not has_hooks(*tail)
+            and all(
+                type(norm) is nn.BatchNorm2d
+                and not norm.training
+                and norm.track_running_stats
+                for part in tail
+                for name, norm in part.named_modules()
+                if name.split(".")[-1] == "norm"
             )
-        else:
-            residual = self._residual(x)
-        return image + residual
+        )
 
-    def _residual(self, x: Tensor) -> Tensor:
-        features = self.interpolate(self.stem(x))
-        features = features + self.fuse(self.blocks(features))
-        return self.out(features)
+    def _folded_residual(self, x: Tensor, size: torch.Size) -> Tensor:
+        """The residual in inference on a CPU.
 
-    @contextmanager
-    def _frozen_norm_stats(self) -> Iterator[None]:
-        """Keeps a recomputation from updating the running statistics a second time."""
-        norms = [
-            m
-            for m in self.modules()
-            if isinstance(m, _BatchNorm) and m.training and m.track_running_stats
-        ]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 0.0
-        try:
-            yield
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
-                norm.num_batches_tracked -= 1
+        Norms are folded into the convolutions, and few images go through at a time, so
+        that their maps stay in the cache: one for two cores.
+        """
+        blocks, fuse = [block.fold() for block in self.blocks], self.fuse.fold()
+        residuals = []
+        for images in x.split(max(1, torch.get_num_threads() // 2)):
+            features = z = tiled_stem(images, self.stem, self._interpolation(size))
+            for block in blocks:
+                z = block(z)
+            residuals.append(conv2d_packed(fuse(z).add_(features), self.out))
+        return torch.cat(residuals)
+
+    def _maybe_checkpoint(
+        self, function: Callable[[Tensor], Tensor], x: Tensor, *parts: nn.Module
+    ) -> Tensor:
+        """Calls a function that uses parts of this module, under ``with_cp``."""
+        # The usual `x.requires_grad` would never hold here: x may be the image itself.
+        if not self.with_cp or not torch.is_grad_enabled():
+            return function(x)
+        if torch.compiler.is_compiling():  # it keeps the statistics out by itself
+            return checkpoint(function, x, use_reentrant=False)
+        return checkpoint(
+            function,
+            x,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), _frozen_norm_stats(*parts)),
+        )
+
+
+@contextmanager
+def _frozen_norm_stats(*parts: nn.Module) -> Iterator[None]:
+    """Keeps a recomputation from updating the running statistics a second time."""
+    norms = [
+        m
+        for part in parts
+        for m in part.modules()
+        if isinstance(m, _BatchNorm) and m.training and m.track_running_stats
+    ]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked -= 1

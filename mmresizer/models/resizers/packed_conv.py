@@ -1,0 +1,53 @@
+"""Convolution with few output channels, such as the three of an image."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .stem import has_hooks, is_plain_eager
+
+# Output channels that a vector register of the CPU holds; the rest of it is padding.
+_LANES = 16
+
+
+def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Calls a convolution, on a CPU with 2 x 2 pixels of its output in one register.
+
+    The four are channels of a convolution of stride 2 with a kernel wider by one pixel,
+    which has four copies of the weights, each shifted by a pixel.
+
+    Args:
+        x (Tensor): Map of shape (N, C, H, W).
+        conv (nn.Conv2d): Of stride 1, with an odd, square kernel and "same" padding.
+
+    Returns:
+        Tensor: Map of shape (N, out_channels, H, W).
+    """
+    channels = conv.out_channels
+    if (
+        conv.bias is None
+        or x.device.type != "cpu"
+        or 4 * channels > _LANES
+        or not is_plain_eager(x)
+        or has_hooks(conv)
+    ):
+        return conv(x)
+    weight, bias = conv.weight, conv.bias
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    shifts = [(top, left) for top in (0, 1) for left in (0, 1)]
+    packed = torch.stack(
+        [F.pad(weight, (left, 1 - left, top, 1 - top)) for top, left in shifts], 1
+    )
+    height, width = x.shape[2:]
+    if height % 2 or width % 2:
+        x = F.pad(x, (0, width % 2, 0, height % 2))
+    y = F.conv2d(
+        x,
+        packed.flatten(0, 1),
+        bias.repeat_interleave(4),
+        stride=2,
+        padding=conv.padding,
+    )
+    return F.pixel_shuffle(y, 2)[:, :, :height, :width]

@@ -1,0 +1,419 @@
+"""The fast paths of the learned resizer against its layers, called one by one."""
+
+import sys
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+from torch.autograd import gradcheck
+
+from mmresizer.models import LearnedResizer
+from mmresizer.models.resizers import stem as stem_module
+from mmresizer.models.resizers.base_resizer import INTERPOLATION_MODES
+from mmresizer.models.resizers.stem import can_tile
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    """Several tiles an image, of images that take milliseconds."""
+    monkeypatch.setattr(stem_module, "_CPU_TILE_BYTES_PER_THREAD", 2**13)
+
+
+def figure(resizer, x):
+    """The paper's figure 3 from torch's layers: no tiles, nothing in place."""
+
+    def resize(y):
+        kind = INTERPOLATION_MODES[resizer.interpolation]
+        size = resizer.get_output_size(x.shape[2:])
+        return F.interpolate(y, size, mode=kind, antialias=resizer.antialias)
+
+    def act(y):
+        return F.leaky_relu(y, 0.2)
+
+    stem = resizer.stem
+    y = resize(stem.norm(act(stem.conv2(act(stem.conv1(x))))))
+    z = y
+    for block in resizer.blocks:
+        z = z + block.layer2(act(block.layer1(z)))
+    return resize(x) + resizer.out(y + resizer.fuse(z))
+
+
+def make(seed=0, **kwargs):
+    """A resizer in float64 whose norms are not the identity."""
+    torch.manual_seed(seed)
+    resizer = LearnedResizer(**kwargs).double()
+    resizer.init_weights()
+    for m in resizer.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.normal_(m.weight, 1, 0.3)
+            nn.init.normal_(m.bias, 0, 0.3)
+            nn.init.normal_(m.running_mean, 0, 0.3)
+            nn.init.uniform_(m.running_var, 0.5, 2)
+    return resizer
+
+
+def random_cases():
+    """Sizes, factors from 0.3 to 4, kernels, channels and memory layouts."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(options):
+        return options[int(torch.randint(len(options), (1,), generator=generator))]
+
+    cases = []
+    for seed in range(40):
+        interpolation = draw(["bilinear", "bilinear", "bicubic", "area", "nearest"])
+        factor = 0.3 * (4 / 0.3) ** float(torch.rand(1, generator=generator))
+        height, width = (
+            int(v) for v in torch.randint(9, 60, (2,), generator=generator)
+        )
+        size = draw(
+            [
+                dict(output_size=(max(1, round(height / factor)), draw([7, 16, 33]))),
+                dict(scale_factor=(max(1 / factor, 1 / height), draw([0.5, 1.0, 1.7]))),
+            ]
+        )
+        channels = draw([1, 3, 3, 5])
+        cases.append(
+            (
+                dict(
+                    **size,
+                    in_channels=channels,
+                    mid_channels=draw([4, 16]),
+                    num_blocks=draw([0, 1, 2]),
+                    interpolation=interpolation,
+                    antialias=interpolation.startswith("bi") and draw([True, False]),
+                    stem_stride=draw([1, 1, 1, 2, 3]),
+                    norm_cfg=draw([dict(type="BN"), dict(type="BN"), None]),
+                    with_cp=draw([True, False]),
+                ),
+                (draw([1, 2, 3]), channels, height, width),
+                draw(["contiguous", "channels_last", "strided"]),
+                seed,
+            )
+        )
+    return cases
+
+
+def images(shape, layout, dtype=torch.float64):
+    if layout == "strided":
+        n, c, h, w = shape
+        return torch.randn(n, c, 2 * h, w + 5, dtype=dtype)[:, :, ::2, 2:-3]
+    x = torch.randn(shape, dtype=dtype)
+    if layout == "channels_last":
+        x = x.to(memory_format=torch.channels_last)
+    return x
+
+
+@pytest.mark.parametrize(("kwargs", "shape", "layout", "seed"), random_cases())
+def test_equals_the_layers(kwargs, shape, layout, seed):
+    """Outputs, all gradients and the statistics of the norms, in float64."""
+    ours = make(seed, **kwargs)
+    plain = deepcopy(ours)
+    x = images(shape, layout)
+    assert can_tile(x, ours.stem)
+    for _ in range(2):
+        x1, x2 = (x.detach().clone().requires_grad_() for _ in range(2))
+        y1, y2 = ours(x1), figure(plain, x2)
+        assert torch.allclose(y1, y2, rtol=1e-8, atol=1e-8)
+        weights = torch.randn_like(y1)
+        (y1 * weights).sum().backward()
+        (y2 * weights).sum().backward()
+        assert torch.allclose(x1.grad, x2.grad, rtol=1e-8, atol=1e-8)
+    for (name, a), (_, b) in zip(
+        ours.named_parameters(), plain.named_parameters(), strict=True
+    ):
+        difference = (a.grad - b.grad).abs().max()
+        assert difference < 1e-8 * max(1, b.grad.abs().max()), name
+    for (name, a), (_, b) in zip(
+        ours.named_buffers(), plain.named_buffers(), strict=True
+    ):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-10), name
+    ours.eval(), plain.eval()
+    with torch.no_grad():
+        before = x.clone()
+        assert torch.allclose(ours(x), figure(plain, x), rtol=1e-8, atol=1e-8)
+        assert torch.equal(x, before)
+    # Frozen statistics, as in fine-tuning with norms in eval mode.
+    assert torch.allclose(ours(x), figure(plain, x), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        dict(output_size=(3, 4)),
+        dict(scale_factor=1.5),
+        dict(output_size=2, interpolation="bicubic", antialias=True),
+        dict(output_size=(2, 5), interpolation="nearest"),
+        dict(output_size=4, stem_stride=2),
+    ],
+)
+def test_gradcheck(kwargs, training):
+    resizer = make(mid_channels=3, act_cfg=dict(type="GELU"), **kwargs).train(training)
+    x = torch.randn(2, 3, 8, 9, dtype=torch.float64, requires_grad=True)
+    names, weights = zip(*resizer.named_parameters(), strict=True)
+
+    def run(x, *weights):
+        module = deepcopy(resizer)
+        for name, weight in zip(names, weights, strict=True):
+            path, _, last = name.rpartition(".")
+            owner = module.get_submodule(path)
+            delattr(owner, last)
+            setattr(owner, last, weight)
+        return module(x)
+
+    assert can_tile(x, resizer.stem)
+    assert gradcheck(run, (x, *weights), fast_mode=True)
+
+
+def test_float32_at_full_size(monkeypatch):
+    """Inference to 1e-5, gradients to 1e-4 relative, with tiles as large as in use."""
+    monkeypatch.undo()
+    ours = make(output_size=112).float()
+    plain = deepcopy(ours)
+    x = torch.randn(2, 3, 224, 224)
+    weights = torch.randn(2, 3, 112, 112)
+    for resizer, run in ((ours, ours), (plain, lambda x: figure(plain, x))):
+        (run(x) * weights).sum().backward()
+        resizer.eval()
+    for (name, a), (_, b) in zip(
+        ours.named_parameters(), plain.named_parameters(), strict=True
+    ):
+        assert (a.grad - b.grad).abs().max() < 1e-4 * b.grad.abs().max(), name
+    with torch.no_grad():
+        assert (ours(x) - figure(plain, x)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("mode", ["train", "infer"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_keeps_the_memory_layout(layout, mode):
+    resizer = LearnedResizer(12).train(mode == "train")
+    x = images((2, 3, 24, 24), layout, torch.float32)
+    with torch.set_grad_enabled(mode == "train"):
+        y = resizer(x)
+    expected = (
+        torch.contiguous_format if layout == "contiguous" else torch.channels_last
+    )
+    assert y.is_contiguous(memory_format=expected)
+
+
+def test_empty_batch():
+    resizer = LearnedResizer(8).eval()
+    assert resizer(torch.rand(0, 3, 20, 20)).shape == (0, 3, 8, 8)
+    with torch.no_grad():
+        assert resizer(torch.rand(0, 3, 20, 20)).shape == (0, 3, 8, 8)
+
+
+def test_refuses_a_single_value_like_batch_norm():
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        LearnedResizer(1)(torch.rand(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        dict(norm_cfg=dict(type="GN", num_groups=4)),
+        dict(norm_cfg=dict(type="IN2d", affine=True)),
+        dict(act_cfg=dict(type="PReLU")),
+        dict(act_cfg=dict(type="RReLU")),
+    ],
+)
+def test_layers_that_tiles_do_not_cover(kwargs):
+    resizer = LearnedResizer(8, **kwargs)
+    x = torch.rand(2, 3, 30, 20)
+    assert not can_tile(x, resizer.stem)
+    resizer(x).sum().backward()
+    assert resizer.stem.conv1.weight.grad.abs().max() > 0
+
+
+def test_a_norm_that_does_more_than_normalize():
+    class NormAct(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x).relu()
+
+    resizer = LearnedResizer(8)
+    resizer.stem.norm = NormAct(16)
+    assert not can_tile(torch.rand(2, 3, 30, 20), resizer.stem)
+
+
+@pytest.mark.parametrize("layer", ["stem.act1", "stem", "blocks.0", "fuse.norm", "out"])
+def test_hooks_see_whole_maps(layer):
+    """As those of feature extraction and class activation maps do."""
+    resizer = LearnedResizer(8).eval()
+    x = torch.rand(2, 3, 30, 20)
+    with torch.no_grad():
+        expected = resizer(x)
+        shapes = []
+        resizer.get_submodule(layer).register_forward_hook(
+            lambda module, args, output: shapes.append(tuple(output.shape))
+        )
+        torch.testing.assert_close(resizer(x), expected)
+    channels = 3 if layer == "out" else 16
+    size = (30, 20) if layer.startswith("stem") else (8, 8)
+    assert shapes == [(2, channels, *size)]
+
+
+@pytest.mark.parametrize("with_cp", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_compiles_without_graph_breaks(training, with_cp):
+    resizer = LearnedResizer(8, with_cp=with_cp).train(training)
+    other = deepcopy(resizer)
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
+    x = torch.rand(2, 3, 20, 20)
+    for run in (compiled, resizer):
+        run(x).square().sum().backward()
+    torch.testing.assert_close(compiled(x), resizer(x))
+    for (name, p), (_, q) in zip(
+        other.named_parameters(), resizer.named_parameters(), strict=True
+    ):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-4, msg=name)
+    for (name, a), (_, b) in zip(
+        other.named_buffers(), resizer.named_buffers(), strict=True
+    ):
+        torch.testing.assert_close(a, b, msg=name)
+
+
+def test_traces():
+    resizer = LearnedResizer(scale_factor=0.5).eval()
+    traced = torch.jit.trace(resizer, torch.rand(1, 3, 20, 20))
+    x = torch.rand(2, 3, 40, 30)
+    torch.testing.assert_close(traced(x), resizer(x))
+
+
+def test_used_twice_before_the_backward_pass():
+    ours = make(output_size=8)
+    plain = deepcopy(ours)
+    a, b = (torch.randn(2, 3, s, 20, dtype=torch.float64) for s in (30, 17))
+    (ours(a) * ours(b)).sum().backward()
+    (figure(plain, a) * figure(plain, b)).sum().backward()
+    for p, q in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(ours.stem.norm.running_var, plain.stem.norm.running_var)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision(dtype):
+    """Statistics in float32, and the result of float32 to the type's precision."""
+    resizer = make(output_size=20).float()
+    x = torch.randn(2, 3, 50, 41)
+    low = deepcopy(resizer).to(dtype)
+    y = low(x.to(dtype))
+    assert y.dtype == dtype
+    reference = figure(resizer, x)
+    assert (y.float() - reference).abs().max() < 0.05 * reference.abs().max()
+    y.float().sum().backward()
+    assert all(p.grad.isfinite().all() for p in low.parameters())
+    running = low.stem.norm.running_var.float()
+    torch.testing.assert_close(
+        running, resizer.stem.norm.running_var, rtol=0.02, atol=0
+    )
+
+
+def test_autocast_takes_its_gradients_to_float32_weights():
+    """No further from those of float32 than the plain layers take theirs."""
+    ours = make(output_size=20).float()
+    plain, exact = deepcopy(ours), deepcopy(ours)
+    x = torch.randn(4, 3, 50, 41)
+    weights = torch.randn(4, 3, 20, 20)
+    with torch.autocast("cpu", torch.bfloat16):
+        y1, y2 = ours(x), figure(plain, x)
+    for y in (y1, y2, figure(exact, x)):
+        (y * weights).sum().backward()
+
+    def error(resizer):
+        pairs = zip(resizer.parameters(), exact.parameters(), strict=True)
+        return max((p.grad - q.grad).norm() / q.grad.norm() for p, q in pairs)
+
+    assert all(p.grad.dtype == torch.float32 for p in ours.parameters())
+    assert error(ours) < 1.5 * error(plain)
+
+
+def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
+    """Two processes with parts of different size; the tiled path runs on CPUs too."""
+    script = tmp_path / "sync_bn.py"
+    script.write_text(f"""
+import sys
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmresizer.models import LearnedResizer
+
+def loss(y):
+    return (y * torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype).view_as(y[0])).sum()
+
+def work(rank, x, state):
+    dist.init_process_group(
+        "gloo", init_method={f"file://{tmp_path}/store"!r}, rank=rank, world_size=2
+    )
+    resizer = LearnedResizer(8, num_blocks=0, norm_cfg=dict(type="SyncBN")).double()
+    resizer.load_state_dict(state)
+    resizer.fuse.eval()  # torch's own SyncBN needs CUDA
+    part = x[:1] if rank == 0 else x[1:]
+    loss(resizer(part)).backward()
+    for p in resizer.parameters():
+        dist.all_reduce(p.grad)
+    if rank == 0:
+        torch.save(
+            ([p.grad for p in resizer.parameters()], resizer.state_dict()),
+            {str(tmp_path / "parts.pth")!r},
+        )
+    dist.barrier()
+    dist.destroy_process_group()
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    resizer = LearnedResizer(8, num_blocks=0).double()
+    resizer.init_weights()
+    x = torch.randn(3, 3, 20, 20, dtype=torch.float64)
+    mp.start_processes(work, (x, resizer.state_dict()), nprocs=2, start_method="spawn")
+    resizer.fuse.eval()
+    loss(resizer(x)).backward()
+    gradients, state = torch.load({str(tmp_path / "parts.pth")!r})
+    for p, gradient in zip(resizer.parameters(), gradients):
+        torch.testing.assert_close(gradient, p.grad, rtol=1e-9, atol=1e-9)
+    for name, value in resizer.state_dict().items():
+        torch.testing.assert_close(state[name], value, rtol=1e-9, atol=1e-9, msg=name)
+    print("equal")
+""")
+    status, output = run(sys.executable, script)
+    assert status == 0, output
+    assert output.rstrip().endswith("equal")
+
+
+def test_training_keeps_few_maps():
+    """Bytes held for the backward pass, beside those of the plain layers."""
+
+    def saved_bytes(run):
+        storages = {}
+
+        def pack(tensor):
+            storage = tensor.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        x = torch.rand(2, 3, 96, 96)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            y = run(x)
+        del y
+        return sum(storages.values())
+
+    resizer = LearnedResizer(48)
+    saving = LearnedResizer(48, with_cp=True)
+    plain = saved_bytes(lambda x: figure(resizer, x))
+    assert saved_bytes(resizer) < 0.4 * plain
+    assert saved_bytes(saving) < 0.15 * plain
+
+
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_strided_stem_is_centred(stride):
+    """With mirrored kernels, the mirrored image gives the mirrored output."""
+    resizer = make(output_size=12, stem_stride=stride).eval()
+    for m in resizer.modules():
+        if isinstance(m, nn.Conv2d):
+            m.weight.data = m.weight.data + m.weight.data.flip(2, 3)
+    x = torch.randn(1, 3, 12 * stride, 24 * stride, dtype=torch.float64)
+    torch.testing.assert_close(resizer(x.flip(2, 3)), resizer(x).flip(2, 3))
+    assert resizer.stem(x).shape[2:] == (12, 24)
