@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
+from PIL import Image
 
 from mmresizer.datasets import LoadImage
 from mmresizer.utils import InputError
@@ -20,6 +21,63 @@ def test_loads_like_mmcv(tmp_path, color_type):
     assert np.abs(difference).max() <= (color_type == "grayscale")
 
 
+def photo(height, width):
+    """A smooth image, on which scaled decoding and averaging nearly agree."""
+    y, x = np.mgrid[:height, :width] / 40
+    return np.stack([np.sin(y + c) * np.cos(x - c) for c in range(3)], -1) * 100 + 120
+
+
+@pytest.mark.parametrize(
+    ("size", "min_size", "expected"),
+    [
+        ((800, 640), 80, (100, 80)),  # an eighth
+        ((800, 640), 81, (200, 160)),
+        ((800, 640), 320, (400, 320)),
+        ((800, 640), 321, (800, 640)),
+        ((800, 640), 2000, (800, 640)),
+        ((801, 643), 300, (401, 322)),
+    ],
+)
+def test_decodes_large_jpegs_at_a_lower_scale(tmp_path, size, min_size, expected):
+    path = str(tmp_path / "image.jpg")
+    cv2.imwrite(path, photo(*size), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    results = LoadImage(min_size=min_size)({"img_path": path})
+    assert results["img"].shape == (*expected, 3)
+    assert results["img_shape"] == results["ori_shape"] == expected
+    full = LoadImageFromFile()({"img_path": path})["img"]
+    averaged = cv2.resize(full, expected[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(results["img"].astype(int) - averaged).mean() < 2
+
+
+def test_reduced_images_are_upright(tmp_path):
+    """A photograph whose EXIF data say that the camera was turned."""
+    path = str(tmp_path / "image.jpg")
+    image = Image.fromarray(photo(400, 600).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees
+    image.save(path, exif=exif)
+    assert LoadImage(min_size=100)({"img_path": path})["img"].shape == (150, 100, 3)
+
+
+def test_other_formats_are_decoded_in_full(tmp_path):
+    path = str(tmp_path / "image.png")
+    cv2.imwrite(path, photo(80, 60))
+    expected = LoadImage()({"img_path": path})["img"]
+    assert np.array_equal(LoadImage(min_size=8)({"img_path": path})["img"], expected)
+
+
+@pytest.mark.parametrize("min_size", [0, -1, 2.5, "8", True])
+def test_refuses_minimum_sizes(min_size):
+    with pytest.raises(InputError, match="min_size must be a positive int"):
+        LoadImage(min_size=min_size)
+
+
+@pytest.mark.parametrize("kwargs", [dict(imdecode_backend="cv2"), dict(color_type="x")])
+def test_refuses_to_reduce_with_other_decoders(kwargs):
+    with pytest.raises(InputError, match="min_size needs imdecode_backend='pillow'"):
+        LoadImage(min_size=8, **kwargs)
+
+
 def damage(tmp_path, kind):
     path = tmp_path / f"{kind}.jpg"
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -36,9 +94,10 @@ def damage(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "text", "missing"])
-def test_names_damaged_files(tmp_path, kind):
+@pytest.mark.parametrize("min_size", [None, 16])
+def test_names_damaged_files(tmp_path, kind, min_size):
     path = damage(tmp_path, kind)
     with pytest.raises(InputError, match="expected a complete image file") as e:
-        LoadImage()({"img_path": path})
+        LoadImage(min_size=min_size)({"img_path": path})
     assert path in str(e.value)
     assert "\n" not in str(e.value)
