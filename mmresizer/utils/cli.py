@@ -40,6 +40,14 @@ def seed(text: str) -> int:
     return number
 
 
+def positive_int(text: str) -> int:
+    """Parses a number of something."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that :func:`load_run_config` applies."""
     parser.add_argument(

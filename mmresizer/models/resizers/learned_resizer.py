@@ -18,6 +18,7 @@ from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
+from .deferred_norm import can_defer, uses_batch_stats
 from .packed_conv import conv2d_packed
 from .stem import Stem, build_activation, can_tile, has_hooks, tiled_stem
 
@@ -210,20 +211,23 @@ class LearnedResizer(BaseResizer):
                 f"the resizer was built for in_channels={self.in_channels}, "
                 f"but got images of {x.shape[1]} channels"
             )
+        size = image.shape[2:]
         if self._can_fold(x):
-            return image + self._folded_residual(x, image.shape[2:])
-        features = self._features(x, image.shape[2:])
+            return image + self._folded_residual(x, size)
+        features = self._features(x, size)
         return image + self._maybe_checkpoint(
             self._residual, features, self.blocks, self.fuse
         )
 
     def _features(self, x: Tensor, size: torch.Size) -> Tensor:
         """The output of the stem, interpolated to ``size``."""
+        interpolation = self._interpolation(size)
         # On a GPU tiles have not been measured: there they only save memory.
         if (x.device.type == "cpu" or self.with_cp) and can_tile(x, self.stem):
-            return tiled_stem(x, self.stem, self._interpolation(size))
+            y, norm = tiled_stem(x, self.stem, interpolation)
+            return y if norm is None else norm(y)
         return self._maybe_checkpoint(
-            lambda x: self._interpolation(size)(self.stem(x)), x, self.stem
+            lambda x: interpolation(self.stem(x)), x, self.stem
         )
 
     def _interpolation(self, size: torch.Size) -> Interpolation:
@@ -235,20 +239,19 @@ class LearnedResizer(BaseResizer):
 
     def _can_fold(self, x: Tensor) -> bool:
         """Returns whether :meth:`_folded_residual` gives the residual."""
-        tail = (self.blocks, self.fuse, self.out)
+        layers = [layer for b in self.blocks for layer in (b.layer1, b.layer2)]
+        layers = [self.stem, *layers, self.fuse]
+        norms = [getattr(layer, "norm", nn.Identity()) for layer in layers]
         return (
             x.device.type == "cpu"
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
             and can_tile(x, self.stem)
-            and not has_hooks(*tail)
+            and not has_hooks(self.blocks, self.fuse, self.out)
             and all(
-                type(norm) is nn.BatchNorm2d
-                and not norm.training
-                and norm.track_running_stats
-                for part in tail
-                for name, norm in part.named_modules()
-                if name.split(".")[-1] == "norm"
+                type(norm) is nn.Identity
+                or (can_defer(norm) and not uses_batch_stats(norm))
+                for norm in norms
             )
         )
 
@@ -261,7 +264,7 @@ class LearnedResizer(BaseResizer):
         blocks, fuse = [block.fold() for block in self.blocks], self.fuse.fold()
         residuals = []
         for images in x.split(max(1, torch.get_num_threads() // 2)):
-            features = z = tiled_stem(images, self.stem, self._interpolation(size))
+            features = z = self._features(images, size)
             for block in blocks:
                 z = block(z)
             residuals.append(conv2d_packed(fuse(z).add_(features), self.out))

@@ -25,6 +25,8 @@ class RowTile(NamedTuple):
         owned (int): The first rows of the map that are in no earlier tile.
         is_local (bool): Whether the rows of the map, taken as a map of their own, are
             interpolated with the same weights.
+        pattern (Tensor, optional): Weights of each row of the interpolated map, of
+            shape (f, 1), if each has f rows of the map for itself.
     """
 
     rows: slice
@@ -33,6 +35,7 @@ class RowTile(NamedTuple):
     weights: Tensor | None
     owned: int
     is_local: bool
+    pattern: Tensor | None
 
     def select(self, window: Tensor) -> Tensor:
         """Returns what the convolution gets: the window, or its groups as a batch.
@@ -88,6 +91,9 @@ class RowTile(NamedTuple):
         y = y.permute(0, 2, 3, 1)
         if self.weights is None:
             y = y.reshape(images, rows, width * channels)
+        elif self.pattern is not None:  # at a third of the product's time
+            y = y.reshape(images, rows, 1, width * channels) * self.pattern
+            y = y.flatten(1, 2)
         else:
             batch = images if self.groups is None else images * rows
             y = self._batch_weights(batch).mT @ y.reshape(batch, -1, width * channels)
@@ -180,7 +186,7 @@ def plan_tiles(
             groups = ((begins - begin)[:, None] * stride + taps).flatten().to(device)
             columns = begins[:, None] + torch.arange(span)
             weights = matrix[start:stop].gather(1, columns)[:, None]
-            owned, is_local = 0, False
+            owned, is_local, pattern = 0, False, None
         else:
             begin = 0 if start == 0 else int(first[start])
             owned = (height if stop == out_height else int(first[stop])) - begin
@@ -189,7 +195,10 @@ def plan_tiles(
             weights = matrix[None, start:stop, begin:end]
             alone = interpolation._replace(size=(stop - start, interpolation.size[1]))
             part = _row_weights(end - begin, alone, dtype)
-            is_local = torch.allclose(part, weights[0], rtol=0, atol=1e-7)
+            is_local = _is_close(part, weights[0])
+            pattern = weights[0, 0, : (end - begin) // (stop - start)]
+            repeated = torch.kron(torch.eye(stop - start, dtype=matrix.dtype), pattern)
+            pattern = pattern[:, None] if _is_close(repeated, weights[0]) else None
         tiles.append(
             RowTile(
                 slice(start, stop),
@@ -198,9 +207,14 @@ def plan_tiles(
                 None if height == out_height else weights.to(device, dtype),
                 owned,
                 is_local,
+                None if pattern is None else pattern.to(device, dtype),
             )
         )
     return tiles
+
+
+def _is_close(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-7)
 
 
 def _row_weights(

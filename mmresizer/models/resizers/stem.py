@@ -13,21 +13,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import build_activation_layer
 from mmpretrain.models.utils import build_norm_layer
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.distributed.nn.functional import all_reduce
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from .base_resizer import Interpolation
+from .deferred_norm import (
+    DeferredNorm,
+    Stats,
+    StatsGradient,
+    can_defer,
+    defer_norm,
+    uses_batch_stats,
+    wide,
+)
 from .row_tiles import RowTile, TransposedColumns, plan_tiles
 
 # For the map of a tile. A core has 1 to 2 MiB of cache of its own, where the input and
 # the output of a layer should stay.
-_CPU_TILE_BYTES_PER_THREAD = 2**19
+_CPU_TILE_BYTES_PER_THREAD = 3 * 2**18
 # Here tiles save memory, not time: they have to keep the GPU busy.
 _CUDA_TILE_BYTES = 2**28
 
@@ -52,12 +59,6 @@ _ACTIVATIONS = (
     nn.Sigmoid,
     nn.Softplus,
     nn.Tanh,
-)
-# Subclasses may do more than normalize.
-_NORM_FORWARDS = (
-    nn.BatchNorm2d.forward,
-    nn.SyncBatchNorm.forward,
-    nn.Identity.forward,
 )
 
 
@@ -133,7 +134,7 @@ def has_hooks(*modules: nn.Module) -> bool:
 
 
 def can_tile(x: Tensor, stem: Stem) -> bool:
-    """Returns whether :func:`tiled_stem` and :func:`norm_interpolated` apply.
+    """Returns whether :func:`tiled_stem` covers a stem and its input.
 
     Args:
         x (Tensor): Images of shape (N, C, H, W).
@@ -146,17 +147,19 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         and min(_map_size(x, stem)) > 0
         and type(stem.act1) in _ACTIVATIONS
         and type(stem.act2) in _ACTIVATIONS
-        and type(stem.norm).forward in _NORM_FORWARDS
+        and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
         and not has_hooks(stem)
     )
 
 
-def tiled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
+def tiled_stem(
+    x: Tensor, stem: Stem, interpolation: Interpolation
+) -> tuple[Tensor, DeferredNorm | None]:
     """Computes the stem of a learned resizer and interpolates its output.
 
-    The norm layer comes after the interpolation, with which it commutes: the weights of
-    an interpolation sum to one. Its statistics are those of the whole map. The result
-    is differentiable once.
+    The norm layer is left to the caller: it commutes with the interpolation, whose
+    weights sum to one. Its statistics are those of the whole map. The result is
+    differentiable once.
 
     Args:
         x (Tensor): Images of shape (N, C, H, W), for which :func:`can_tile` holds.
@@ -164,70 +167,21 @@ def tiled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
         interpolation (Interpolation): Interpolation of the stem's output.
 
     Returns:
-        Tensor: Map of shape (N, mid_channels, *interpolation.size), in channels_last
-        layout.
+        tuple: Map of shape (N, mid_channels, *interpolation.size), in channels_last
+        layout, and its norm, or None if the stem has none.
     """
     norm, device = stem.norm, x.device.type
-    uses_batch = not isinstance(norm, nn.Identity) and (
-        norm.training or norm.running_mean is None
-    )
+    has_norm = not isinstance(norm, nn.Identity)
+    with_stats = has_norm and uses_batch_stats(norm)
     conv1, conv2 = stem.conv1, stem.conv2
     tensors: list[Any] = [x, conv1.weight, conv1.bias, conv2.weight, conv2.bias]
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         tensors = [t if t.dtype == torch.float64 else t.to(dtype) for t in tensors]
     with torch.autocast(device, enabled=False):
-        y, mean, var = _TiledStem.apply(*tensors, stem, interpolation, uses_batch)
-    if isinstance(norm, nn.Identity):
-        return y
-    if not uses_batch:
-        return _normalize(y, norm, norm.running_mean, norm.running_var)
+        y, mean, var = _TiledStem.apply(*tensors, stem, interpolation, with_stats)
     count = len(x) * math.prod(_map_size(x, stem))
-    if isinstance(norm, nn.SyncBatchNorm) and dist.is_initialized():
-        mean, var, count = _sync_stats(mean, var, count, norm.process_group)
-    if norm.training and norm.track_running_stats:
-        _update_running_stats(norm, mean.detach(), var.detach(), count)
-    return _normalize(y, norm, mean, var)
-
-
-def _normalize(y: Tensor, norm: Any, mean: Tensor, var: Tensor) -> Tensor:
-    """The affine map of a batch norm, whose statistics may need gradients."""
-    if norm.affine:
-        weight, bias = norm.weight, norm.bias
-    else:
-        weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
-    if mean.requires_grad:
-        # torch's fused kernel has no gradient for the statistics. They are put into
-        # weight and bias, whose values stay the same.
-        scale = weight * torch.rsqrt(var + norm.eps)
-        bias = bias + (mean.detach() - mean) * scale
-        weight = scale * torch.sqrt(var.detach() + norm.eps)
-    return F.batch_norm(y, mean.detach(), var.detach(), weight, bias, eps=norm.eps)
-
-
-def _update_running_stats(norm: Any, mean: Tensor, var: Tensor, count: int) -> None:
-    """What a batch norm does with the statistics of a batch."""
-    norm.num_batches_tracked += 1
-    momentum = norm.momentum
-    if momentum is None:
-        momentum = 1 / norm.num_batches_tracked.item()
-    unbiased = var * (count / (count - 1))
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-    norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
-
-
-def _sync_stats(
-    mean: Tensor, var: Tensor, count: int, group: dist.ProcessGroup | None
-) -> tuple[Tensor, Tensor, int]:
-    """Merges the statistics of all processes."""
-    if dist.get_world_size(group) == 1:
-        return mean, var, count
-    total = mean.new_tensor(float(count), dtype=torch.float64)
-    dist.all_reduce(total, group=group)
-    share = count / float(total)
-    all_mean = all_reduce(mean * share, group=group)
-    all_var = all_reduce((var + (mean - all_mean).square()) * share, group=group)
-    return all_mean, all_var, int(total)
+    return y, defer_norm(norm, mean, var, count) if has_norm else None
 
 
 class _TiledStem(torch.autograd.Function):
@@ -238,7 +192,7 @@ class _TiledStem(torch.autograd.Function):
         *weights, stem, interpolation, with_stats = args
         height, width = interpolation.size
         features = x.new_empty(len(x), height, width, len(weights[0]))
-        stats = _Stats()
+        stats = Stats()
         for images, tile, window in _windows(x, stem, interpolation, not with_stats):
             maps = _compute(tile.select(window), weights, stem)
             features[images, tile.rows] = tile.interpolate(maps, interpolation)
@@ -260,15 +214,13 @@ class _TiledStem(torch.autograd.Function):
         for weight, needed in zip(weights, ctx.needs_input_grad[1:5], strict=True):
             weight.requires_grad_(needed)
         leaves = [w for w in weights if w.requires_grad]
-        d_leaves = [torch.zeros_like(w, dtype=_wide(w.dtype)) for w in leaves]
+        d_leaves = [torch.zeros_like(w, dtype=wide(w.dtype)) for w in leaves]
         d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         transposed = TransposedColumns(ctx.interpolation)
         size = _map_size(x, ctx.stem)
         if ctx.with_stats:
-            # d_map = slope * map + offset
-            slope = d_var * (2 / (len(x) * math.prod(size)))
-            offset = d_mean / (len(x) * math.prod(size)) - mean * slope
-            slope, offset = (v[:, None, None].to(x.dtype) for v in (slope, offset))
+            count = len(x) * math.prod(size)
+            stats = StatsGradient(mean, d_mean, d_var, count, x.dtype)
         d_features = d_features.permute(0, 2, 3, 1)
         for images, tile, window in _windows(
             x, ctx.stem, ctx.interpolation, not ctx.with_stats
@@ -278,8 +230,7 @@ class _TiledStem(torch.autograd.Function):
                 maps = _compute(tile.select(window), weights, ctx.stem)
             d_maps = tile.transpose(d_features[images, tile.rows], size[1], transposed)
             if ctx.with_stats:
-                own = maps.detach()[:, :, : tile.owned]
-                d_maps[:, :, : tile.owned].addcmul_(own, slope).add_(offset)
+                d_maps = stats.add_to(d_maps, maps.detach(), tile.owned)
             inputs = leaves if d_x is None else [*leaves, window]
             gradients = torch.autograd.grad(maps, inputs, d_maps)
             for total, gradient in zip(d_leaves, gradients, strict=False):
@@ -295,7 +246,12 @@ def _compute(x: Tensor, weights: Sequence[Tensor], stem: Stem) -> Tensor:
     """The map of a part of an image, whose rows are padded already."""
     weight1, bias1, weight2, bias2 = weights
     y = stem.act1(F.conv2d(x, weight1, bias1, stem.conv1.stride, (0, _PADDING)))
-    return stem.act2(F.conv2d(y, weight2, bias2))
+    if torch.is_grad_enabled():
+        y = F.conv2d(y, weight2, bias2)
+    else:  # The product is faster than the 1x1 convolution, its gradient slower.
+        y = F.linear(y.permute(0, 2, 3, 1), weight2[:, :, 0, 0], bias2)
+        y = y.permute(0, 3, 1, 2)
+    return stem.act2(y)
 
 
 def _map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
@@ -350,34 +306,3 @@ def _add_rows(d_x: Tensor, window: slice, d_window: Tensor) -> None:
     start, stop = max(window.start - pad, 0), min(window.stop - pad, height)
     offset = start + pad - window.start
     d_x[:, :, start:stop] += d_window[:, :, offset : offset + stop - start]
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    """The type that sums of values of a type are kept in."""
-    return torch.promote_types(dtype, torch.float32)
-
-
-class _Stats:
-    """Mean and variance of the channels of a map that comes in parts."""
-
-    def __init__(self) -> None:
-        self.means: list[Tensor] = []
-        self.variances: list[Tensor] = []
-        self.counts: list[int] = []
-
-    def add(self, part: Tensor) -> None:
-        """Adds a part, of shape (N, C, H, W)."""
-        part = part.to(_wide(part.dtype))
-        mean, var = torch.batch_norm_update_stats(part, None, None, 0.0)
-        self.means.append(mean)
-        self.variances.append(var)
-        self.counts.append(part.numel() // part.shape[1])
-
-    def get(self) -> tuple[Tensor, Tensor]:
-        """Returns mean and biased variance, each of shape (C,)."""
-        means = torch.stack(self.means)
-        counts = means.new_tensor(self.counts)
-        share = (counts / counts.sum())[:, None]
-        mean = (means * share).sum(0)
-        var = torch.stack(self.variances) + (means - mean).square()
-        return mean, (var * share).sum(0)

@@ -268,7 +268,7 @@ def test_compiles_without_graph_breaks(training, with_cp):
     for (name, p), (_, q) in zip(
         other.named_parameters(), resizer.named_parameters(), strict=True
     ):
-        torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-4, msg=name)
+        assert (p.grad - q.grad).abs().max() < 1e-5 * q.grad.abs().max(), name
     for (name, a), (_, b) in zip(
         other.named_buffers(), resizer.named_buffers(), strict=True
     ):

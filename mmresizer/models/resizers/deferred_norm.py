@@ -1,0 +1,169 @@
+"""Batch norms that are applied later than where they stand.
+
+A batch norm is an affine map of each channel, with numbers from the statistics of its
+input. Once these are known the map itself can wait until its output is needed: behind
+an interpolation, or in the next layer's pass over the memory.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+# Subclasses may do more than normalize.
+_FORWARDS = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)
+
+
+def can_defer(norm: nn.Module) -> bool:
+    """Returns whether a norm layer is a batch norm, of one process or of all."""
+    return type(norm).forward in _FORWARDS
+
+
+def uses_batch_stats(norm: Any) -> bool:
+    """Returns whether a batch norm normalizes by the statistics of its input."""
+    return norm.training or norm.running_mean is None
+
+
+class DeferredNorm(NamedTuple):
+    """What is left of a batch norm when its statistics are known.
+
+    Attributes:
+        mean (Tensor): Mean, of shape (C,), without gradient.
+        var (Tensor): Variance, of shape (C,), without gradient.
+        weight (Tensor): Of shape (C,).
+        bias (Tensor): Of shape (C,).
+        eps (float): Added to the variance.
+    """
+
+    mean: Tensor
+    var: Tensor
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """Normalizes a map of shape (N, C, H, W)."""
+        return F.batch_norm(
+            y, self.mean, self.var, self.weight, self.bias, eps=self.eps
+        )
+
+
+def defer_norm(
+    norm: Any, mean: Tensor | None = None, var: Tensor | None = None, count: int = 0
+) -> DeferredNorm:
+    """Does what a batch norm does in its forward pass, except for normalizing.
+
+    Args:
+        norm (nn.Module): For which :func:`can_defer` holds. Its running statistics are
+            updated in training.
+        mean (Tensor, optional): Mean of its input, of shape (C,), if it uses the
+            statistics of the batch; may have a gradient.
+        var (Tensor, optional): The biased variance, likewise.
+        count (int): Number of values that a channel of the input has.
+    """
+    if mean is None or var is None:
+        mean, var = norm.running_mean, norm.running_var
+    else:
+        if isinstance(norm, nn.SyncBatchNorm) and dist.is_initialized():
+            mean, var, count = _sync_stats(mean, var, count, norm.process_group)
+        if norm.training and norm.track_running_stats:
+            _update_running_stats(norm, mean.detach(), var.detach(), count)
+    weight, bias = norm.weight, norm.bias
+    if weight is None:
+        weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
+    if mean.requires_grad:
+        # torch's kernel that takes statistics has no gradient for them. They are put
+        # into weight and bias, whose values stay the same.
+        scale = weight * torch.rsqrt(var + norm.eps)
+        bias = bias + (mean.detach() - mean) * scale
+        weight = scale * torch.sqrt(var.detach() + norm.eps)
+    return DeferredNorm(mean.detach(), var.detach(), weight, bias, norm.eps)
+
+
+def _update_running_stats(norm: Any, mean: Tensor, var: Tensor, count: int) -> None:
+    norm.num_batches_tracked += 1
+    momentum = norm.momentum
+    if momentum is None:
+        momentum = 1 / norm.num_batches_tracked.item()
+    unbiased = var * (count / (count - 1))
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+    norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
+
+
+def _sync_stats(
+    mean: Tensor, var: Tensor, count: int, group: dist.ProcessGroup | None
+) -> tuple[Tensor, Tensor, int]:
+    """Merges the statistics of all processes."""
+    if dist.get_world_size(group) == 1:
+        return mean, var, count
+    total = mean.new_tensor(float(count), dtype=torch.float64)
+    dist.all_reduce(total, group=group)
+    share = count / float(total)
+    all_mean = all_reduce(mean * share, group=group)
+    all_var = all_reduce((var + (mean - all_mean).square()) * share, group=group)
+    return all_mean, all_var, int(total)
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The type that sums of values of a type are kept in."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+class Stats:
+    """Mean and variance of the channels of a map that comes in parts."""
+
+    def __init__(self) -> None:
+        self.means: list[Tensor] = []
+        self.variances: list[Tensor] = []
+        self.counts: list[int] = []
+
+    def add(self, part: Tensor) -> None:
+        """Adds a part, of shape (N, C, H, W)."""
+        part = part.to(wide(part.dtype))
+        mean, var = torch.batch_norm_update_stats(part, None, None, 0.0)
+        self.means.append(mean)
+        self.variances.append(var)
+        self.counts.append(part.numel() // part.shape[1])
+
+    def get(self) -> tuple[Tensor, Tensor]:
+        """Returns mean and biased variance, each of shape (C,)."""
+        means = torch.stack(self.means)
+        counts = means.new_tensor(self.counts)
+        share = (counts / counts.sum())[:, None]
+        mean = (means * share).sum(0)
+        var = torch.stack(self.variances) + (means - mean).square()
+        return mean, (var * share).sum(0)
+
+
+class StatsGradient:
+    """Gradient of a map through its mean and variance: ``slope * map + offset``.
+
+    Args:
+        mean (Tensor): Mean of the map, of shape (C,).
+        d_mean (Tensor): Gradient with respect to it.
+        d_var (Tensor): Gradient with respect to the biased variance.
+        count (int): Number of values that a channel of the map has.
+        dtype (torch.dtype): Of the map.
+    """
+
+    def __init__(
+        self,
+        mean: Tensor,
+        d_mean: Tensor,
+        d_var: Tensor,
+        count: int,
+        dtype: torch.dtype,
+    ):
+        slope = d_var * (2 / count)
+        offset = d_mean / count - mean * slope
+        self.slope, self.offset = (v[:, None, None].to(dtype) for v in (slope, offset))
+
+    def add_to(self, d_map: Tensor, part: Tensor, rows: int | None = None) -> Tensor:
+        """Returns the sum with the gradient of a part of the map, or its first rows."""
+        if rows is not None and rows < part.shape[2]:
+            first = self.add_to(d_map[:, :, :rows], part[:, :, :rows])
+            return torch.cat([first, d_map[:, :, rows:]], 2)
+        return torch.addcmul(d_map, part, self.slope).add_(self.offset)

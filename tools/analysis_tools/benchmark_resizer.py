@@ -1,0 +1,81 @@
+"""Measures speed and memory of the learned resizer on this machine.
+
+Times of one run are comparable, those of two runs are not: other programs on the
+machine share its cores. Compare ratios.
+"""
+
+import argparse
+
+import torch
+
+from mmresizer.apis.benchmark import ARMS, DTYPES, MODES, benchmark_resizer
+from mmresizer.utils import exit_on_input_error
+from mmresizer.utils.cli import positive_int
+
+
+def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Parses "448:224" or "480x640:240x320", height first."""
+
+    def size(part: str) -> tuple[int, int]:
+        numbers = [int(number) for number in part.split("x")]
+        if len(numbers) > 2 or min(numbers) < 1:
+            raise ValueError
+        return numbers[0], numbers[-1]
+
+    source, target = text.split(":")
+    return size(source), size(target)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--out", default="work_dirs/benchmark_resizer", help="output folder"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=size_pair,
+        nargs="+",
+        default=[((448, 448), (224, 224))],
+        metavar="INPUT:OUTPUT",
+        help="in pixels, such as 448:224 or 480x640:240x320 (height x width)",
+    )
+    parser.add_argument("--batch-sizes", type=positive_int, nargs="+", default=[1, 8])
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        choices=ARMS,
+        default=["layers", "ours", "interpolation"],
+        help="the layers called one by one, in float32, are always measured",
+    )
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
+    parser.add_argument(
+        "--backbones",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="models of MMPretrain, such as resnet50_8xb32_in1k, to measure beside",
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=positive_int, help="on the CPU")
+    parser.add_argument("--repeats", type=positive_int, default=7)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    benchmark_resizer(
+        args.out,
+        args.sizes,
+        args.batch_sizes,
+        args.modes,
+        args.arms,
+        args.dtypes,
+        args.backbones,
+        args.device,
+        args.repeats,
+    )
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
