@@ -2,6 +2,7 @@
 
 import csv
 import ctypes
+import math
 import platform
 import re
 from collections.abc import Callable, Sequence
@@ -130,6 +131,10 @@ def benchmark_resizer(
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda needs a CUDA device, and none is visible")
     if "onnxruntime" in arms:
+        if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
+            raise InputError(
+                "the arm 'onnxruntime' is for inference on the CPU in float32"
+            )
         _import_onnxruntime()
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,15 +179,13 @@ class _Case:
 
     def measure(
         self,
-        names: Sequence[tuple[str, str]],
+        arms: Sequence[tuple[str, str]],
         repeats: int,
         best: dict[str, tuple[float, float]],
     ) -> list[Measurement]:
-        """Measures all arms."""
-        for arm, dtype in names:
-            if not (
-                arm == "onnxruntime" and (self.mode, dtype) != MODES[:1] + DTYPES[:1]
-            ):
+        """Measures arms, each with a type."""
+        for arm, dtype in arms:
+            if arm != "onnxruntime" or (self.mode, dtype) == ("inference", "float32"):
                 self.runs[arm, dtype] = self._prepare(arm, dtype)
         times = _time(self.runs, repeats)
         peaks = {
@@ -190,29 +193,29 @@ class _Case:
             for name, run in self.runs.items()
             if name[0] != "onnxruntime"  # it keeps its memory from run to run
         }
-        gflop = self._count_flops(Layers(self.resizer)) / self.batch / 1e9
+        full, strided = (
+            self._count_flops(Layers(resizer)) / self.batch / 1e9
+            for resizer in (self.resizer, self.strided)
+        )
         rows = []
         for name, run in self.runs.items():
             arm, dtype = name
-            is_layers = (
-                arm.startswith(("layers", "ours", "onnx")) and "strided" not in arm
-            )
-            error = None
-            if is_layers and self.mode == "inference":
-                outputs = (run(), self.runs[REFERENCE]())
-                actual, expected = (torch.as_tensor(y).float() for y in outputs)
-                error = float((actual - expected).abs().max())
-            bound = None
-            if is_layers:
+            gflop = error = bound = None
+            if arm == "ours, strided stem":
+                gflop = strided
+            elif arm in ARMS and arm != "interpolation":
+                gflop = full
+                if self.mode == "inference":
+                    outputs = (run(), self.runs[REFERENCE]())
+                    actual, expected = (torch.as_tensor(y).float() for y in outputs)
+                    error = float((actual - expected).abs().max())
+            if gflop is not None:
                 flops, bandwidth = best[dtype]
                 size = torch.empty(0, dtype=getattr(torch, dtype)).element_size()
-                numbers = (
-                    self.x[0].numel() + 3 * self.output_size[0] * self.output_size[1]
-                )
+                pixels = math.prod(self.input_size) + math.prod(self.output_size)
                 passes = 1 if self.mode == "inference" else 2
-                bound = 1e3 * max(
-                    gflop * 1e9 / flops, passes * numbers * size / bandwidth
-                )
+                bytes_moved = passes * 3 * pixels * size
+                bound = 1e3 * max(gflop * 1e9 / flops, bytes_moved / bandwidth)
             peak, reference = peaks.get(name), peaks[REFERENCE]
             rows.append(
                 Measurement(
@@ -230,9 +233,11 @@ class _Case:
                     ms=1e3 * times[name] / self.batch,
                     speedup=times[REFERENCE] / times[name],
                     peak_mib=peak,
-                    memory_ratio=peak / reference if peak and reference else None,
+                    memory_ratio=peak / reference
+                    if peak is not None and reference
+                    else None,
                     max_error=error,
-                    gflop=gflop if is_layers else None,
+                    gflop=gflop,
                     bound_ms=bound,
                 )
             )
@@ -306,7 +311,10 @@ class _Case:
 
 
 def _maybe_compile(module: nn.Module, arm: str) -> Callable[[Tensor], Tensor]:
-    return torch.compile(module) if arm.endswith("compiled") else module
+    if not arm.endswith("compiled"):
+        return module
+    torch._dynamo.reset()  # or it would compile for any size from the second one on
+    return torch.compile(module, dynamic=False)
 
 
 def _time(runs: dict, repeats: int) -> dict:
@@ -343,8 +351,11 @@ def _measure_peak(run: Callable[[], object], device: str) -> float | None:
         return int(re.search(rf"^{key}:\s+(\d+)", text, re.MULTILINE)[1]) / 1024  # type: ignore[index]
 
     run()
-    ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed
-    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed
+        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS
+    except (AttributeError, OSError):
+        return None
     resident = status("VmRSS")
     run()
     return status("VmHWM") - resident

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from mmengine.config import Config
-from mmengine.dataset import default_collate
+from mmengine.dataset import default_collate, pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from PIL import Image
@@ -47,10 +47,18 @@ def benchmark_loading(
             f"the training set of {cfg.filename} must have images and a pipeline of "
             "its own; wrapped datasets are not measured"
         )
+    batch_size = cfg.train_dataloader.batch_size
+    if num_images < batch_size:
+        raise InputError(
+            f"--num-images must be at least the batch size, {batch_size}, to measure "
+            f"training too, but got {num_images}"
+        )
     threads = torch.get_num_threads()
-    with TemporaryDirectory() as folder:
-        torch.set_num_threads(1)
-        seconds, samples = _load(dataset, num_images, enlarge, folder)
+    torch.set_num_threads(1)
+    try:
+        with TemporaryDirectory() as folder:
+            seconds, samples = _load(dataset, num_images, enlarge, folder)
+    finally:
         torch.set_num_threads(threads)
     lines = ["| step | ms an image | images a second of one core |", "|---|---|---|"]
     for name, value in (*seconds.items(), ("in all", sum(seconds.values()))):
@@ -102,7 +110,10 @@ def _measure_training(cfg: Config, model: torch.nn.Module, samples: list) -> flo
     if torch.cuda.is_available():
         model.cuda()
     optimizer = build_optim_wrapper(model.train(), cfg.optim_wrapper)
-    batch = default_collate(samples[: cfg.train_dataloader.batch_size])
+    collate = default_collate
+    if len({sample["inputs"].shape for sample in samples}) > 1:
+        collate = pseudo_collate
+    batch = collate(samples[: cfg.train_dataloader.batch_size])
     step = Timer(
         "model.train_step(batch, optimizer)",
         globals=dict(model=model, batch=batch, optimizer=optimizer),

@@ -41,7 +41,7 @@ def seed(text: str) -> int:
 
 
 def positive_int(text: str) -> int:
-    """Parses a number of something."""
+    """Parses a positive int."""
     number = int(text)
     if number < 1:
         raise ValueError

@@ -172,7 +172,11 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
         )
         for rank in range(2)
     ]
-    outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    try:
+        outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
     assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
     assert_same_gradients(
         gradients(before, tmp_path / "nodes" / "epoch_1.pth"),

@@ -20,14 +20,16 @@ class LoadImage(LoadImageFromFile):
     Args:
         imdecode_backend (str): Defaults to "pillow".
         min_size (int, optional): Height and width, in pixels, that suffice. A JPEG file
-            that is larger by 2, 4 or 8 is decoded at a half, a quarter or an eighth of
-            its size, by the decoder's inverse cosine transform, in a fraction of the
-            time. A pipeline that crops a part of the image needs as many pixels in the
-            crop. For colour images and "pillow". Defaults to None: the full size.
+            at least 2, 4 or 8 times as large is decoded at a half, a quarter or an
+            eighth of its size, by the decoder's inverse cosine transform, in a fraction
+            of the time. A pipeline that crops a part of the image needs as many pixels
+            in the crop. For colour images and "pillow". Defaults to None: the full
+            size.
         **kwargs: Other arguments of :class:`mmcv.transforms.LoadImageFromFile`.
 
     Raises:
-        InputError: If ``min_size`` is out of its range.
+        InputError: If ``min_size`` is out of its range, or given with another decoder,
+            for grey images or with ``file_client_args``.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class LoadImage(LoadImageFromFile):
                     "min_size needs imdecode_backend='pillow' and color_type='color', "
                     f"got {self.imdecode_backend!r} and {self.color_type!r}"
                 )
+            if self.file_client_args is not None:
+                raise InputError("min_size needs backend_args, not file_client_args")
         self.min_size = min_size
 
     def transform(self, results: dict) -> dict | None:
@@ -58,6 +62,8 @@ class LoadImage(LoadImageFromFile):
             if image is None:
                 return super().transform(results)
         except Exception as e:
+            if self.ignore_empty:
+                return None
             raise InputError(
                 f"cannot load the image {results['img_path']!r}, expected a complete "
                 f"image file ({' '.join(str(e).split())})"

@@ -1,8 +1,8 @@
 """Batch norms that are applied later than where they stand.
 
 A batch norm is an affine map of each channel, with numbers from the statistics of its
-input. Once these are known the map itself can wait until its output is needed: behind
-an interpolation, or in the next layer's pass over the memory.
+input. Once these are known the map itself can wait, and be applied behind an
+interpolation, to fewer pixels.
 """
 
 from typing import Any, NamedTuple
@@ -67,13 +67,16 @@ def defer_norm(
     if mean is None or var is None:
         mean, var = norm.running_mean, norm.running_var
     else:
-        if isinstance(norm, nn.SyncBatchNorm) and dist.is_initialized():
+        is_sync = isinstance(norm, nn.SyncBatchNorm) and dist.is_initialized()
+        if is_sync and norm.training:
             mean, var, count = _sync_stats(mean, var, count, norm.process_group)
         if norm.training and norm.track_running_stats:
             _update_running_stats(norm, mean.detach(), var.detach(), count)
     weight, bias = norm.weight, norm.bias
     if weight is None:
         weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
+    # The statistics of maps in low precision are in float32.
+    weight, bias = weight.to(mean.dtype), bias.to(mean.dtype)
     if mean.requires_grad:
         # torch's kernel that takes statistics has no gradient for them. They are put
         # into weight and bias, whose values stay the same.
@@ -146,24 +149,19 @@ class StatsGradient:
         d_mean (Tensor): Gradient with respect to it.
         d_var (Tensor): Gradient with respect to the biased variance.
         count (int): Number of values that a channel of the map has.
-        dtype (torch.dtype): Of the map.
     """
 
-    def __init__(
-        self,
-        mean: Tensor,
-        d_mean: Tensor,
-        d_var: Tensor,
-        count: int,
-        dtype: torch.dtype,
-    ):
+    def __init__(self, mean: Tensor, d_mean: Tensor, d_var: Tensor, count: int):
         slope = d_var * (2 / count)
-        offset = d_mean / count - mean * slope
-        self.slope, self.offset = (v[:, None, None].to(dtype) for v in (slope, offset))
+        self.slope = slope[:, None, None]
+        self.offset = (d_mean / count - mean * slope)[:, None, None]
 
-    def add_to(self, d_map: Tensor, part: Tensor, rows: int | None = None) -> Tensor:
-        """Returns the sum with the gradient of a part of the map, or its first rows."""
-        if rows is not None and rows < part.shape[2]:
-            first = self.add_to(d_map[:, :, :rows], part[:, :, :rows])
+    def add_to(self, d_map: Tensor, part: Tensor, rows: int) -> Tensor:
+        """Returns the sum with the gradient of the first rows of a part of the map."""
+        if rows < part.shape[2]:
+            first = self.add_to(d_map[:, :, :rows], part[:, :, :rows], rows)
             return torch.cat([first, d_map[:, :, rows:]], 2)
-        return torch.addcmul(d_map, part, self.slope).add_(self.offset)
+        # The same small number is added everywhere: rounding it would add up.
+        d_wide, part = (v.to(self.slope.dtype) for v in (d_map, part))
+        total = torch.addcmul(d_wide, part, self.slope).add_(self.offset)
+        return total.to(d_map.dtype)

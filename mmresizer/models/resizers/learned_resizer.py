@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from mmcv.cnn import build_activation_layer
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from mmpretrain.models.utils import build_norm_layer
 from torch import Tensor, nn
@@ -20,7 +21,15 @@ from mmresizer.utils import InputError
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 from .deferred_norm import can_defer, uses_batch_stats
 from .packed_conv import conv2d_packed
-from .stem import Stem, build_activation, can_tile, has_hooks, tiled_stem
+from .stem import (
+    Stem,
+    act_in_place,
+    can_tile,
+    has_hooks,
+    images_at_a_time,
+    is_plain_eager,
+    tiled_stem,
+)
 
 
 class ConvNorm(nn.Sequential):
@@ -45,15 +54,16 @@ class ConvNorm(nn.Sequential):
     def fold(self) -> Callable[[Tensor], Tensor]:
         """Returns a function that does the same in inference, by one convolution."""
         weight, bias = self.conv.weight, self.conv.bias
-        if hasattr(self, "norm"):
+        norm = getattr(self, "norm", nn.Identity())
+        if not isinstance(norm, nn.Identity):
             weight, bias = fuse_conv_bn_weights(
                 weight,
                 bias,
-                self.norm.running_mean,
-                self.norm.running_var,
-                self.norm.eps,
-                self.norm.weight,
-                self.norm.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
             )
         return partial(F.conv2d, weight=weight, bias=bias, padding=1)
 
@@ -70,17 +80,20 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, norm_cfg: dict | None, act_cfg: dict):
         super().__init__()
         self.layer1 = ConvNorm(channels, norm_cfg)
-        self.act = build_activation(act_cfg)
+        self.act = build_activation_layer(act_cfg)
         self.layer2 = ConvNorm(channels, norm_cfg)
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps (N, channels, H, W) to the same shape."""
-        return self.layer2(self.act(self.layer1(z))).add_(z)
+        y = self.layer1(z)
+        in_place = is_plain_eager(z) and not has_hooks(self)
+        y = act_in_place(self.act, y) if in_place else self.act(y)
+        return z + self.layer2(y)
 
     def fold(self) -> Callable[[Tensor], Tensor]:
         """Returns a function that does the same in inference, by two convolutions."""
         layer1, layer2 = self.layer1.fold(), self.layer2.fold()
-        return lambda z: layer2(self.act(layer1(z))).add_(z)
+        return lambda z: layer2(act_in_place(self.act, layer1(z))).add_(z)
 
 
 @MODELS.register_module()
@@ -96,8 +109,12 @@ class LearnedResizer(BaseResizer):
                                                        |                     |
                                                        +---------------------+
 
-    The convolutions keep the size of their input (stride 1, zero padding). Those before
-    a norm layer have no bias.
+    The convolutions keep the size of their input (stride 1, zero padding), but for
+    ``stem_stride``. Those before a norm layer have no bias.
+
+    On a CPU, and with ``with_cp`` on a GPU, the stem runs in tiles and its backward
+    pass computes them again; the result is differentiable once. With hooks on its
+    layers, under ``torch.compile`` and in exports the layers run one by one.
 
     Args:
         output_size (int | tuple[int, int], optional): See :class:`BaseResizer`.
@@ -115,8 +132,8 @@ class LearnedResizer(BaseResizer):
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
         norm_cfg (dict, optional): Norm layer. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Activation layer. Defaults to LeakyReLU of slope 0.2.
-        with_cp (bool): Whether to recompute the CNN in the backward pass instead of
-            keeping its activations. Gradients and norm statistics stay the same.
+        with_cp (bool): Whether to recompute all of the CNN in the backward pass instead
+            of keeping its activations. Gradients and norm statistics stay the same.
             Defaults to False.
         zero_init (bool): Whether the last convolution starts at zero, so that an
             untrained resizer is plain interpolation. Defaults to False, as in the
@@ -235,12 +252,14 @@ class LearnedResizer(BaseResizer):
         return Interpolation((size[0], size[1]), mode, self.antialias)
 
     def _residual(self, features: Tensor) -> Tensor:
-        return conv2d_packed(self.fuse(self.blocks(features)).add_(features), self.out)
+        return conv2d_packed(features + self.fuse(self.blocks(features)), self.out)
 
     def _can_fold(self, x: Tensor) -> bool:
         """Returns whether :meth:`_folded_residual` gives the residual."""
         layers = [layer for b in self.blocks for layer in (b.layer1, b.layer2)]
-        layers = [self.stem, *layers, self.fuse]
+        layers.append(self.fuse)
+        convs = [layer.conv for layer in layers]
+        layers.append(self.stem)
         norms = [getattr(layer, "norm", nn.Identity()) for layer in layers]
         return (
             x.device.type == "cpu"
@@ -248,6 +267,7 @@ class LearnedResizer(BaseResizer):
             and not torch.is_autocast_enabled("cpu")
             and can_tile(x, self.stem)
             and not has_hooks(self.blocks, self.fuse, self.out)
+            and all(type(conv) is nn.Conv2d for conv in convs)
             and all(
                 type(norm) is nn.Identity
                 or (can_defer(norm) and not uses_batch_stats(norm))
@@ -259,12 +279,13 @@ class LearnedResizer(BaseResizer):
         """The residual in inference on a CPU.
 
         Norms are folded into the convolutions, and few images go through at a time, so
-        that their maps stay in the cache: one for two cores.
+        that their maps stay in the cache.
         """
         blocks, fuse = [block.fold() for block in self.blocks], self.fuse.fold()
         residuals = []
-        for images in x.split(max(1, torch.get_num_threads() // 2)):
-            features = z = self._features(images, size)
+        for images in x.split(images_at_a_time(x, self.stem)):
+            y, norm = tiled_stem(images, self.stem, self._interpolation(size))
+            features = z = y if norm is None else norm(y)
             for block in blocks:
                 z = block(z)
             residuals.append(conv2d_packed(fuse(z).add_(features), self.out))

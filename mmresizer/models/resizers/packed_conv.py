@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .stem import has_hooks, is_plain_eager
+from .stem import autocast, has_hooks, is_plain_eager
 
 # Output channels that a vector register of the CPU holds; the rest of it is padding.
 _LANES = 16
@@ -25,17 +25,14 @@ def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """
     channels = conv.out_channels
     if (
-        conv.bias is None
+        type(conv) is not nn.Conv2d
         or x.device.type != "cpu"
         or 4 * channels > _LANES
         or not is_plain_eager(x)
         or has_hooks(conv)
     ):
         return conv(x)
-    weight, bias = conv.weight, conv.bias
-    if torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")
-        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    x, weight, bias = autocast([x, conv.weight, conv.bias])
     shifts = [(top, left) for top in (0, 1) for left in (0, 1)]
     packed = torch.stack(
         [F.pad(weight, (left, 1 - left, top, 1 - top)) for top, left in shifts], 1

@@ -17,12 +17,13 @@ class RowTile(NamedTuple):
     Attributes:
         rows (slice): Rows of the interpolated map.
         window (slice): Rows of the convolution's input that are read.
-        groups (Tensor, optional): Rows of the window, those that each row of the
-            interpolated map needs one after the other; None for all the window once.
+        groups (Tensor, optional): Indices of rows of the window: those that the first
+            row of the interpolated map needs, those that the second needs, and so on.
+            None to use the window as it is.
         weights (Tensor, optional): Weights of the rows of the map in the interpolated
             ones, of shape (1, rows, rows of the map) or, with groups, (rows, 1, rows of
             the map in a group). None if the height stays the same.
-        owned (int): The first rows of the map that are in no earlier tile.
+        owned (int): How many of the rows of the map, from the first, no later tile has.
         is_local (bool): Whether the rows of the map, taken as a map of their own, are
             interpolated with the same weights.
         pattern (Tensor, optional): Weights of each row of the interpolated map, of
@@ -143,7 +144,8 @@ class TransposedColumns:
         return torch.autograd.grad(target, source, gradient, retain_graph=True)[0]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept has to serve training too
 def plan_tiles(
     height: int,
     interpolation: Interpolation,
@@ -170,7 +172,9 @@ def plan_tiles(
     out_height = interpolation.size[0]
     matrix = _row_weights(height, interpolation, dtype)
     is_read = matrix != 0
-    first = is_read.int().argmax(1)
+    # The first row that this or a later row of the output reads. A bicubic kernel right
+    # on a pixel reads that one alone, while the next one begins before it.
+    first = is_read.int().argmax(1).flip(0).cummin(0).values.flip(0)
     last = height - 1 - is_read.flip(1).int().argmax(1)
     span = int((last - first).max()) + 1
     # A row in a group costs more than one in a window.
@@ -192,11 +196,11 @@ def plan_tiles(
             owned = (height if stop == out_height else int(first[stop])) - begin
             end = max(begin + owned, int(last[start:stop].max()) + 1)
             groups = None
-            weights = matrix[None, start:stop, begin:end]
+            weights = matrix[None, start:stop, begin:end].clone()  # not all of it
             alone = interpolation._replace(size=(stop - start, interpolation.size[1]))
             part = _row_weights(end - begin, alone, dtype)
             is_local = _is_close(part, weights[0])
-            pattern = weights[0, 0, : (end - begin) // (stop - start)]
+            pattern = weights[0, 0, : (end - begin) // (stop - start)].clone()
             repeated = torch.kron(torch.eye(stop - start, dtype=matrix.dtype), pattern)
             pattern = pattern[:, None] if _is_close(repeated, weights[0]) else None
         tiles.append(
@@ -214,7 +218,9 @@ def plan_tiles(
 
 
 def _is_close(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-7)
+    """Returns whether two matrices of weights are the same up to rounding."""
+    bound = 2 * torch.finfo(a.dtype).eps
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=bound)
 
 
 def _row_weights(

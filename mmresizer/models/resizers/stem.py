@@ -17,7 +17,9 @@ import torch.nn.functional as F  # noqa: N812
 from mmcv.cnn import build_activation_layer
 from mmpretrain.models.utils import build_norm_layer
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
+from torch.nn.modules.module import _has_any_global_hook
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from .base_resizer import Interpolation
@@ -37,6 +39,9 @@ from .row_tiles import RowTile, TransposedColumns, plan_tiles
 _CPU_TILE_BYTES_PER_THREAD = 3 * 2**18
 # Here tiles save memory, not time: they have to keep the GPU busy.
 _CUDA_TILE_BYTES = 2**28
+
+# Below this the layers of the figure are as fast: the whole map is in the cache.
+_MIN_MAP_BYTES = 2**22
 
 # Of the image, on each side.
 _PADDING = 3
@@ -62,16 +67,8 @@ _ACTIVATIONS = (
 )
 
 
-def build_activation(act_cfg: dict) -> nn.Module:
-    """Builds an activation that works in place where the layer can."""
-    act = build_activation_layer(act_cfg)
-    if hasattr(act, "inplace"):
-        act.inplace = act_cfg.get("inplace", True)
-    return act
-
-
 class Stem(nn.Sequential):
-    """The part of the learned resizer that sees the image: 7x7 act 1x1 act norm.
+    """The part of the learned resizer that sees the image: conv act 1x1 act norm.
 
     Args:
         in_channels (int): Channels of the image.
@@ -100,9 +97,9 @@ class Stem(nn.Sequential):
         super().__init__(
             OrderedDict(
                 conv1=nn.Conv2d(in_channels, channels, 6 + stride, stride, _PADDING),
-                act1=build_activation(act_cfg),
+                act1=build_activation_layer(act_cfg),
                 conv2=nn.Conv2d(channels, channels, 1),
-                act2=build_activation(act_cfg),
+                act2=build_activation_layer(act_cfg),
                 norm=norm,
             )
         )
@@ -121,16 +118,29 @@ def is_plain_eager(x: Tensor) -> bool:
         and not torch.onnx.is_in_onnx_export()
         and not is_in_torch_dispatch_mode()
         and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
     )
 
 
 def has_hooks(*modules: nn.Module) -> bool:
     """Returns whether somebody waits for the outputs of layers inside modules."""
-    return any(
-        layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks
+    return _has_any_global_hook() or any(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
         for module in modules
         for layer in module.modules()
     )
+
+
+def autocast(tensors: Sequence[Any]) -> list[Tensor]:
+    """Casts the arguments of a convolution as autocast would."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return list(tensors)
+    dtype = torch.get_autocast_dtype(device)
+    return [t if t.dtype == torch.float64 else t.to(dtype) for t in tensors]
 
 
 def can_tile(x: Tensor, stem: Stem) -> bool:
@@ -142,9 +152,13 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
     """
     return (
         is_plain_eager(x)
+        and x.device.type in ("cpu", "cuda")
         and x.is_floating_point()
-        and x.numel() > x.shape[1]  # a batch norm refuses a single value
+        and min(x.shape) > 0
         and min(_map_size(x, stem)) > 0
+        and len(x) * math.prod(_map_size(x, stem)) > 1  # a batch norm refuses one value
+        and len(x) * _map_bytes(x, stem) >= _MIN_MAP_BYTES
+        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
         and type(stem.act1) in _ACTIVATIONS
         and type(stem.act2) in _ACTIVATIONS
         and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
@@ -174,10 +188,7 @@ def tiled_stem(
     has_norm = not isinstance(norm, nn.Identity)
     with_stats = has_norm and uses_batch_stats(norm)
     conv1, conv2 = stem.conv1, stem.conv2
-    tensors: list[Any] = [x, conv1.weight, conv1.bias, conv2.weight, conv2.bias]
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-        tensors = [t if t.dtype == torch.float64 else t.to(dtype) for t in tensors]
+    tensors = autocast([x, conv1.weight, conv1.bias, conv2.weight, conv2.bias])
     with torch.autocast(device, enabled=False):
         y, mean, var = _TiledStem.apply(*tensors, stem, interpolation, with_stats)
     count = len(x) * math.prod(_map_size(x, stem))
@@ -209,6 +220,11 @@ class _TiledStem(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, d_features, d_mean, d_var):
+        with torch.autocast(d_features.device.type, enabled=False):
+            return _TiledStem._backward(ctx, d_features, d_mean, d_var)
+
+    @staticmethod
+    def _backward(ctx, d_features, d_mean, d_var):
         x, *weights, mean = ctx.saved_tensors
         weights = [w.detach() for w in weights]
         for weight, needed in zip(weights, ctx.needs_input_grad[1:5], strict=True):
@@ -220,7 +236,7 @@ class _TiledStem(torch.autograd.Function):
         size = _map_size(x, ctx.stem)
         if ctx.with_stats:
             count = len(x) * math.prod(size)
-            stats = StatsGradient(mean, d_mean, d_var, count, x.dtype)
+            stats = StatsGradient(mean, d_mean, d_var, count)
         d_features = d_features.permute(0, 2, 3, 1)
         for images, tile, window in _windows(
             x, ctx.stem, ctx.interpolation, not ctx.with_stats
@@ -245,13 +261,24 @@ class _TiledStem(torch.autograd.Function):
 def _compute(x: Tensor, weights: Sequence[Tensor], stem: Stem) -> Tensor:
     """The map of a part of an image, whose rows are padded already."""
     weight1, bias1, weight2, bias2 = weights
-    y = stem.act1(F.conv2d(x, weight1, bias1, stem.conv1.stride, (0, _PADDING)))
+    y = F.conv2d(x, weight1, bias1, stem.conv1.stride, (0, _PADDING))
+    y = act_in_place(stem.act1, y)
     if torch.is_grad_enabled():
         y = F.conv2d(y, weight2, bias2)
     else:  # The product is faster than the 1x1 convolution, its gradient slower.
         y = F.linear(y.permute(0, 2, 3, 1), weight2[:, :, 0, 0], bias2)
         y = y.permute(0, 3, 1, 2)
-    return stem.act2(y)
+    return act_in_place(stem.act2, y)
+
+
+def act_in_place(act: nn.Module, y: Tensor) -> Tensor:
+    """Calls an activation on a map that nobody else holds."""
+    # Below zero the gradient cannot be told from the output.
+    if type(act) is nn.LeakyReLU and act.negative_slope >= 0:
+        return F.leaky_relu_(y, act.negative_slope)
+    if type(act) is nn.ReLU:
+        return F.relu_(y)
+    return act(y)
 
 
 def _map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
@@ -262,6 +289,17 @@ def _map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
         for size in x.shape[2:]
     )
     return height, width
+
+
+def _map_bytes(x: Tensor, stem: Stem) -> int:
+    """Bytes of the map of an image."""
+    return math.prod(_map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
+
+
+def images_at_a_time(x: Tensor, stem: Stem) -> int:
+    """Returns how many images have maps that stay in the cache: one for two cores."""
+    budget = _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
+    return max(1, torch.get_num_threads() // 2, budget // _map_bytes(x, stem))
 
 
 def _windows(
@@ -276,8 +314,8 @@ def _windows(
         if x.is_cuda
         else _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
     )
-    map_height, map_width = _map_size(x, stem)
-    rows = max(1, budget // (map_width * conv.out_channels * x.element_size()))
+    map_height, _ = _map_size(x, stem)
+    rows = max(1, budget * map_height // _map_bytes(x, stem))
     tiles = plan_tiles(
         map_height,
         interpolation,

@@ -19,6 +19,7 @@ from mmresizer.models.resizers.stem import can_tile
 def small_tiles(monkeypatch):
     """Several tiles an image, of images that take milliseconds."""
     monkeypatch.setattr(stem_module, "_CPU_TILE_BYTES_PER_THREAD", 2**13)
+    monkeypatch.setattr(stem_module, "_MIN_MAP_BYTES", 0)
 
 
 def figure(resizer, x):
@@ -46,9 +47,10 @@ def make(seed=0, **kwargs):
     resizer = LearnedResizer(**kwargs).double()
     resizer.init_weights()
     for m in resizer.modules():
-        if isinstance(m, nn.BatchNorm2d):
+        if isinstance(m, nn.BatchNorm2d) and m.affine:
             nn.init.normal_(m.weight, 1, 0.3)
             nn.init.normal_(m.bias, 0, 0.3)
+        if isinstance(m, nn.BatchNorm2d) and m.track_running_stats:
             nn.init.normal_(m.running_mean, 0, 0.3)
             nn.init.uniform_(m.running_var, 0.5, 2)
     return resizer
@@ -85,7 +87,15 @@ def random_cases():
                     interpolation=interpolation,
                     antialias=interpolation.startswith("bi") and draw([True, False]),
                     stem_stride=draw([1, 1, 1, 2, 3]),
-                    norm_cfg=draw([dict(type="BN"), dict(type="BN"), None]),
+                    norm_cfg=draw(
+                        [
+                            dict(type="BN"),
+                            dict(type="BN", momentum=None),
+                            dict(type="BN", affine=False),
+                            dict(type="BN", track_running_stats=False),
+                            None,
+                        ]
+                    ),
                     with_cp=draw([True, False]),
                 ),
                 (draw([1, 2, 3]), channels, height, width),
@@ -93,6 +103,12 @@ def random_cases():
                 seed,
             )
         )
+    # A bicubic kernel right on a pixel reads one row, later than its neighbours begin.
+    for antialias in (False, True):
+        kwargs = dict(
+            output_size=60, interpolation="bicubic", antialias=antialias, mid_channels=4
+        )
+        cases.append((kwargs, (1, 3, 20, 20), "contiguous", 1))
     return cases
 
 
@@ -107,8 +123,10 @@ def images(shape, layout, dtype=torch.float64):
 
 
 @pytest.mark.parametrize(("kwargs", "shape", "layout", "seed"), random_cases())
-def test_equals_the_layers(kwargs, shape, layout, seed):
+def test_equals_the_layers(kwargs, shape, layout, seed, monkeypatch):
     """Outputs, all gradients and the statistics of the norms, in float64."""
+    if seed % 4 == 0:  # all images in one tile, as with many threads
+        monkeypatch.setattr(stem_module, "_CPU_TILE_BYTES_PER_THREAD", 2**24)
     ours = make(seed, **kwargs)
     plain = deepcopy(ours)
     x = images(shape, layout)
@@ -199,6 +217,16 @@ def test_keeps_the_memory_layout(layout, mode):
     assert y.is_contiguous(memory_format=expected)
 
 
+def test_training_after_inference_mode():
+    """Nothing that inference mode leaves behind gets in the way of gradients."""
+    resizer = make(output_size=9, interpolation="nearest").eval()
+    x = torch.randn(2, 3, 37, 37, dtype=torch.float64)
+    with torch.inference_mode():
+        resizer(x)
+    resizer(x.requires_grad_()).sum().backward()
+    assert x.grad.abs().max() > 0
+
+
 def test_empty_batch():
     resizer = LearnedResizer(8).eval()
     assert resizer(torch.rand(0, 3, 20, 20)).shape == (0, 3, 8, 8)
@@ -206,9 +234,41 @@ def test_empty_batch():
         assert resizer(torch.rand(0, 3, 20, 20)).shape == (0, 3, 8, 8)
 
 
-def test_refuses_a_single_value_like_batch_norm():
+@pytest.mark.parametrize("stride", [1, 2])
+def test_refuses_a_single_value_like_batch_norm(stride):
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        LearnedResizer(1)(torch.rand(1, 3, 1, 1))
+        LearnedResizer(1, stem_stride=stride)(torch.rand(1, 3, stride, stride))
+
+
+def test_frozen_weights():
+    """Only the rest gets gradients, also where the norms are in training."""
+    ours = make(output_size=8)
+    for parameter in ours.stem.parameters():
+        parameter.requires_grad = False
+    plain = deepcopy(ours)
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    ours(x).square().sum().backward()
+    figure(plain, x).square().sum().backward()
+    assert ours.stem.conv1.weight.grad is None
+    torch.testing.assert_close(ours.out.weight.grad, plain.out.weight.grad)
+    torch.testing.assert_close(ours.stem.norm.running_var, plain.stem.norm.running_var)
+
+
+def test_norms_that_were_fused_away():
+    """As mmcv's `fuse_conv_bn` leaves them."""
+    resizer = make(output_size=8).eval()
+    for layer in (resizer.blocks[0].layer1, resizer.blocks[0].layer2, resizer.fuse):
+        layer.norm = nn.Identity()
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(resizer(x), figure(resizer, x))
+
+
+def test_activations_that_cannot_work_in_place():
+    act = dict(type="LeakyReLU", negative_slope=-0.5)
+    resizer = make(output_size=8, act_cfg=act)
+    resizer(torch.randn(2, 3, 30, 20, dtype=torch.float64)).sum().backward()
+    assert resizer.stem.conv1.weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize(
@@ -238,21 +298,51 @@ def test_a_norm_that_does_more_than_normalize():
     assert not can_tile(torch.rand(2, 3, 30, 20), resizer.stem)
 
 
-@pytest.mark.parametrize("layer", ["stem.act1", "stem", "blocks.0", "fuse.norm", "out"])
-def test_hooks_see_whole_maps(layer):
-    """As those of feature extraction and class activation maps do."""
-    resizer = LearnedResizer(8).eval()
-    x = torch.rand(2, 3, 30, 20)
+@pytest.mark.parametrize("layer", ["stem.conv2", "fuse.conv", "out"])
+def test_a_convolution_that_does_more_than_convolve(layer):
+    class Doubled(nn.Conv2d):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    resizer = make(output_size=8).eval()
+    expected = deepcopy(resizer)
+    conv = expected.get_submodule(layer)
+    for parameter in conv.parameters():
+        parameter.data *= 2
+    resizer.get_submodule(layer).__class__ = Doubled
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
     with torch.no_grad():
-        expected = resizer(x)
-        shapes = []
-        resizer.get_submodule(layer).register_forward_hook(
-            lambda module, args, output: shapes.append(tuple(output.shape))
+        torch.testing.assert_close(resizer(x), figure(expected, x))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize(
+    "layer", ["stem.conv1", "stem.norm", "blocks.0.layer1", "fuse", "out"]
+)
+def test_hooks_hold_whole_maps(layer, grad):
+    """As those of feature extraction do; nothing changes the maps afterwards."""
+    resizer = make(output_size=8).eval()
+    plain = deepcopy(resizer)
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    held = []
+    for r in (resizer, plain):
+        r.get_submodule(layer).register_forward_hook(
+            lambda module, args, output: held.append(output)
         )
-        torch.testing.assert_close(resizer(x), expected)
-    channels = 3 if layer == "out" else 16
-    size = (30, 20) if layer.startswith("stem") else (8, 8)
-    assert shapes == [(2, channels, *size)]
+    with torch.set_grad_enabled(grad):
+        torch.testing.assert_close(resizer(x), figure(plain, x))
+    torch.testing.assert_close(*held)
+
+
+@pytest.mark.parametrize("layer", ["stem.conv1", "blocks.0.layer1", "fuse", "out"])
+def test_backward_hooks(layer):
+    resizer = make(output_size=8)
+    gradients = []
+    resizer.get_submodule(layer).register_full_backward_hook(
+        lambda module, d_input, d_output: gradients.append(d_output[0])
+    )
+    resizer(torch.randn(2, 3, 30, 20, dtype=torch.float64)).sum().backward()
+    assert [g.abs().max() > 0 for g in gradients] == [True]
 
 
 @pytest.mark.parametrize("with_cp", [True, False])
@@ -306,17 +396,22 @@ def test_low_precision(dtype):
     y.float().sum().backward()
     assert all(p.grad.isfinite().all() for p in low.parameters())
     running = low.stem.norm.running_var.float()
+    with torch.no_grad():  # in training mode, as when statistics are made anew
+        assert low(x.to(dtype)).isfinite().all()
     torch.testing.assert_close(
         running, resizer.stem.norm.running_var, rtol=0.02, atol=0
     )
 
 
 def test_autocast_takes_its_gradients_to_float32_weights():
-    """No further from those of float32 than the plain layers take theirs."""
-    ours = make(output_size=20).float()
+    """No further from those of float32 than the plain layers take theirs.
+
+    The weights of the loss do not cancel: what rounding adds everywhere would show.
+    """
+    ours = make(output_size=80).float()
     plain, exact = deepcopy(ours), deepcopy(ours)
-    x = torch.randn(4, 3, 50, 41)
-    weights = torch.randn(4, 3, 20, 20)
+    x = torch.randn(2, 3, 160, 160)
+    weights = torch.rand(2, 3, 80, 80)
     with torch.autocast("cpu", torch.bfloat16):
         y1, y2 = ours(x), figure(plain, x)
     for y in (y1, y2, figure(exact, x)):
@@ -327,7 +422,7 @@ def test_autocast_takes_its_gradients_to_float32_weights():
         return max((p.grad - q.grad).norm() / q.grad.norm() for p, q in pairs)
 
     assert all(p.grad.dtype == torch.float32 for p in ours.parameters())
-    assert error(ours) < 1.5 * error(plain)
+    assert error(ours) < 2 * error(plain)
 
 
 def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
@@ -339,6 +434,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmresizer.models import LearnedResizer
+from mmresizer.models.resizers import stem
+
+stem._MIN_MAP_BYTES = 0
 
 def loss(y):
     return (y * torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype).view_as(y[0])).sum()

@@ -1,0 +1,118 @@
+import csv
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def run_benchmark(run_tool, tmp_path):
+    """Runs the benchmark of the resizer; returns (status, output, rows)."""
+
+    def run_benchmark(*arguments):
+        out = tmp_path / "out"
+        status, output = run_tool(
+            "analysis_tools/benchmark_resizer.py", "--out", out, *arguments
+        )
+        rows = []
+        if (out / "results.csv").is_file():
+            with (out / "results.csv").open(newline="") as f:
+                rows = list(csv.DictReader(f))
+        return status, output, rows
+
+    return run_benchmark
+
+
+def test_benchmark_resizer(run_benchmark, tmp_path):
+    status, output, rows = run_benchmark(
+        "--sizes", "32:16", "24x40:12x20", "--batch-sizes", "2", "3",
+        "--arms", "ours", "interpolation", "layers, channels_last", "ours, with_cp",
+        "--dtypes", "float32", "bfloat16", "--repeats", "1",
+        "--backbones", "mobilenet-v2_8xb32_in1k",
+    )  # fmt: skip
+    assert status == 0, output
+    # 2 modes, 2 sizes, 2 batches; 5 arms and a backbone, of 2 types each.
+    assert len(rows) == 2 * 2 * 2 * (5 + 1) * 2
+    for row in rows:
+        assert float(row["ms"]) > 0
+        if (row["arm"], row["dtype"]) == ("layers", "float32"):
+            assert float(row["speedup"]) == 1
+        if row["arm"] == "ours" and row["mode"] == "inference":
+            bound = 1e-5 if row["dtype"] == "float32" else 0.1
+            assert float(row["max_error"]) < bound
+    # Multiply-accumulates of figure 3, by hand: 7x7 3->16 and 1x1 16->16 at 32 x 32;
+    # three 3x3 16->16 and 7x7 16->3 at 16 x 16. Two operations each.
+    macs = (49 * 3 * 16 + 16 * 16) * 32 * 32
+    macs += (3 * 9 * 16 * 16 + 49 * 16 * 3) * 16 * 16
+    row = next(r for r in rows if r["input"] == "32x32" and r["mode"] == "inference")
+    assert float(row["gflop"]) == pytest.approx(2 * macs / 1e9, rel=1e-4)
+    table = (tmp_path / "out" / "results.md").read_text()
+    assert table.count("\n| ") == len(rows) + 2  # header and rule
+    assert Image.open(tmp_path / "out" / "results.png").size[0] > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--sizes", "448"], "argument --sizes: invalid size_pair value: '448'"),
+        (["--sizes", "8:0"], "argument --sizes: invalid size_pair value: '8:0'"),
+        (["--batch-sizes", "0"], "argument --batch-sizes: invalid positive_int value"),
+        (["--arms", "theirs"], "argument --arms: invalid choice: 'theirs'"),
+        (["--backbones", "resnet"], "error: MMPretrain has no model 'resnet'"),
+    ],
+)
+def test_benchmark_refuses_arguments(run_benchmark, arguments, sentence):
+    status, output, rows = run_benchmark("--repeats", "1", *arguments)
+    assert status != 0
+    assert sentence in output.splitlines()[-1], output
+    assert not rows
+
+
+def test_benchmark_needs_the_device(run_benchmark):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    status, output, _ = run_benchmark("--device", "cuda")
+    assert status == 1
+    assert "--device cuda needs a CUDA device" in output.splitlines()[-1]
+
+
+FLOWERS = "configs/resizer/bilinearx4_resnet18_1xb32_flowers12_56px.py"
+
+
+def test_benchmark_loading(run_tool, image_folder):
+    data = f"train_dataloader.dataset.data_root={image_folder}"
+    status, output = run_tool(
+        "analysis_tools/benchmark_loading.py", FLOWERS, "--num-images", "10",
+        "--enlarge", "300", "--cfg-options", data, "train_dataloader.batch_size=8",
+    )  # fmt: skip
+    assert status == 0, output
+    lines = [line.split(" | ") for line in output.splitlines() if line.startswith("| ")]
+    assert [line[0] for line in lines] == [
+        "| step",
+        "| 1. LoadImage",
+        "| 2. RandomResizedCrop",
+        "| 3. RandomFlip",
+        "| 4. PackInputs",
+        "| in all",
+    ]
+    *steps, total = (float(line[1]) for line in lines[1:])
+    assert total == pytest.approx(sum(steps), abs=0.05)
+    assert "cores load as many" in output.splitlines()[-1]
+
+
+def test_benchmark_loading_needs_a_batch(run_tool, image_folder):
+    data = f"train_dataloader.dataset.data_root={image_folder}"
+    status, output = run_tool(
+        "analysis_tools/benchmark_loading.py", FLOWERS, "--num-images", "10",
+        "--cfg-options", data,
+    )  # fmt: skip
+    assert status == 1
+    assert "--num-images must be at least the batch size, 32" in output.splitlines()[-1]
+
+
+def test_benchmark_loading_needs_the_data(run_tool):
+    options = ["--cfg-options", "train_dataloader.dataset.data_root=nowhere"]
+    status, output = run_tool("analysis_tools/benchmark_loading.py", FLOWERS, *options)
+    assert status == 1
+    assert "error: the folder 'nowhere'" in output.splitlines()[-1]
