@@ -85,10 +85,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps (N, channels, H, W) to the same shape."""
-        y = self.layer1(z)
-        in_place = is_plain_eager(z) and not has_hooks(self)
-        y = act_in_place(self.act, y) if in_place else self.act(y)
-        return z + self.layer2(y)
+        if is_plain_eager(z) and not has_hooks(
+            self
+        ):  # nobody holds what is overwritten
+            return self.layer2(act_in_place(self.act, self.layer1(z))).add_(z)
+        return z + self.layer2(self.act(self.layer1(z)))
 
     def fold(self) -> Callable[[Tensor], Tensor]:
         """Returns a function that does the same in inference, by two convolutions."""
@@ -252,7 +253,9 @@ class LearnedResizer(BaseResizer):
         return Interpolation((size[0], size[1]), mode, self.antialias)
 
     def _residual(self, features: Tensor) -> Tensor:
-        return conv2d_packed(features + self.fuse(self.blocks(features)), self.out)
+        y = self.fuse(self.blocks(features))
+        in_place = is_plain_eager(y) and not has_hooks(self.fuse)
+        return conv2d_packed(y.add_(features) if in_place else features + y, self.out)
 
     def _can_fold(self, x: Tensor) -> bool:
         """Returns whether :meth:`_folded_residual` gives the residual."""
