@@ -137,6 +137,8 @@ def benchmark_resizer(
             )
         _import_onnxruntime()
     folder = Path(out_dir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out must be a folder, but {out_dir!r} is a file")
     folder.mkdir(parents=True, exist_ok=True)
     MMLogger.get_current_instance().setLevel("ERROR")
     arms = ["layers", *(arm for arm in arms if arm != "layers")]
@@ -295,7 +297,9 @@ class _Case:
         try:
             model = get_model(arm, pretrained=False)
         except ValueError as e:
-            raise InputError(f"MMPretrain has no model {arm!r}") from e
+            raise InputError(
+                f"MMPretrain has no model {arm!r}; mmpretrain.list_models() names them"
+            ) from e
         # Some backbones' `train` returns nothing.
         model.train(self.mode == "training")
         return model.backbone.to(self.device)
@@ -486,7 +490,7 @@ def _plot(rows: list[Measurement]) -> Figure:
     names = list(dict.fromkeys((r.arm, r.dtype) for r in rows))
     batches = sorted({r.batch for r in rows})
     columns = max(len([p for p in panels if p[0] == mode]) for mode, *_ in panels)
-    figure = Figure(figsize=(4 * columns, 3.5 * -(-len(panels) // columns)))
+    figure = Figure(figsize=(max(8, 4 * columns), 3.5 * -(-len(panels) // columns)))
     figure.set_layout_engine("constrained")
     for i, panel in enumerate(panels):
         axes = figure.add_subplot(-(-len(panels) // columns), columns, i + 1)

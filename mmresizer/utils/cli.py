@@ -42,10 +42,9 @@ def seed(text: str) -> int:
 
 def positive_int(text: str) -> int:
     """Parses a positive int."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive int, but got {text!r}")
+    return int(text)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -53,11 +53,14 @@ def test_benchmark_resizer(run_benchmark, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--sizes", "448"], "argument --sizes: invalid size_pair value: '448'"),
-        (["--sizes", "8:0"], "argument --sizes: invalid size_pair value: '8:0'"),
-        (["--batch-sizes", "0"], "argument --batch-sizes: invalid positive_int value"),
+        (["--sizes", "448"], "argument --sizes: must be INPUT:OUTPUT such as"),
+        (["--sizes", "8:0"], "such as 448:224 or 480x640:240x320, got '8:0'"),
+        (["--batch-sizes", "0"], "must be a positive int, but got '0'"),
         (["--arms", "theirs"], "argument --arms: invalid choice: 'theirs'"),
-        (["--backbones", "resnet"], "error: MMPretrain has no model 'resnet'"),
+        (
+            ["--backbones", "resnet"],
+            "error: MMPretrain has no model 'resnet'; mmpretrain.list_models()",
+        ),
     ],
 )
 def test_benchmark_refuses_arguments(run_benchmark, arguments, sentence):

@@ -22,8 +22,12 @@ def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
             raise ValueError
         return numbers[0], numbers[-1]
 
-    source, target = text.split(":")
-    return size(source), size(target)
+    try:
+        source, target = text.split(":")
+        return size(source), size(target)
+    except ValueError as e:
+        accepted = "INPUT:OUTPUT such as 448:224 or 480x640:240x320"
+        raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from e
 
 
 def main() -> None:

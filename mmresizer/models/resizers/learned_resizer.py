@@ -229,6 +229,12 @@ class LearnedResizer(BaseResizer):
                 f"the resizer was built for in_channels={self.in_channels}, "
                 f"but got images of {x.shape[1]} channels"
             )
+        stride = self.stem.conv1.stride[0]
+        if min(x.shape[2:]) < stride:
+            raise InputError(
+                f"an image of {x.shape[2]}x{x.shape[3]} pixels (height x width) is too "
+                f"small for stem_stride={stride}"
+            )
         size = image.shape[2:]
         if self._can_fold(x):
             return image + self._folded_residual(x, size)

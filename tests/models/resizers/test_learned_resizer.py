@@ -271,6 +271,11 @@ def test_refuses_channels():
         LearnedResizer(8)(torch.rand(2, 1, 20, 20))
 
 
+def test_refuses_images_smaller_than_the_stride():
+    with pytest.raises(InputError, match=r"2x9 pixels .* small for stem_stride=3"):
+        LearnedResizer(8, stem_stride=3)(torch.rand(2, 3, 2, 9))
+
+
 def test_mixed_precision():
     """Under autocast: the float32 result, to bfloat16's precision."""
     torch.manual_seed(0)
