@@ -85,9 +85,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps (N, channels, H, W) to the same shape."""
-        if is_plain_eager(z) and not has_hooks(
-            self
-        ):  # nobody holds what is overwritten
+        # Nobody holds what is overwritten.
+        if is_plain_eager(z) and not has_hooks(self):
             return self.layer2(act_in_place(self.act, self.layer1(z))).add_(z)
         return z + self.layer2(self.act(self.layer1(z)))
 

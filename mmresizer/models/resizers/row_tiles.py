@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .base_resizer import Interpolation
+from .deferred_norm import wide
 
 
 class RowTile(NamedTuple):
@@ -234,6 +235,5 @@ def _row_weights(
     Returns:
         Tensor: Of shape (out height, height), in float32 or float64.
     """
-    dtype = torch.promote_types(dtype, torch.float32)
     vertical = interpolation._replace(size=(interpolation.size[0], height))
-    return vertical(torch.eye(height, dtype=dtype)[None, None])[0, 0]
+    return vertical(torch.eye(height, dtype=wide(dtype))[None, None])[0, 0]

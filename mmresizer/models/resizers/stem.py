@@ -296,10 +296,17 @@ def _map_bytes(x: Tensor, stem: Stem) -> int:
     return math.prod(_map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
 
 
+def _tile_bytes(x: Tensor) -> int:
+    """Bytes that the map of a tile may have, about."""
+    if x.is_cuda:
+        return _CUDA_TILE_BYTES
+    return _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
+
+
 def images_at_a_time(x: Tensor, stem: Stem) -> int:
     """Returns how many images have maps that stay in the cache: one for two cores."""
-    budget = _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
-    return max(1, torch.get_num_threads() // 2, budget // _map_bytes(x, stem))
+    in_tile = _tile_bytes(x) // _map_bytes(x, stem)
+    return max(1, torch.get_num_threads() // 2, in_tile)
 
 
 def _windows(
@@ -309,13 +316,8 @@ def _windows(
     conv = stem.conv1
     pad = _PADDING
     batch, channels, height, width = x.shape
-    budget = (
-        _CUDA_TILE_BYTES
-        if x.is_cuda
-        else _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
-    )
     map_height, _ = _map_size(x, stem)
-    rows = max(1, budget * map_height // _map_bytes(x, stem))
+    rows = max(1, _tile_bytes(x) * map_height // _map_bytes(x, stem))
     tiles = plan_tiles(
         map_height,
         interpolation,
