@@ -1,5 +1,6 @@
 """Resizers and the models that carry one."""
 
+from .backbones import InceptionV2
 from .classifiers import (
     ResizerClassifier,
     ResizerHuggingFaceClassifier,
@@ -9,6 +10,7 @@ from .resizers import BaseResizer, InterpolationResizer, LearnedResizer
 
 __all__ = [
     "BaseResizer",
+    "InceptionV2",
     "InterpolationResizer",
     "LearnedResizer",
     "ResizerClassifier",
