@@ -1,9 +1,17 @@
-"""Small datasets, configs and checkpoints, and a way to run the tools."""
+"""Small datasets, configs and checkpoints, a server, and a way to run the tools."""
 
+import hashlib
+import io
 import logging
 import os
 import subprocess
 import sys
+import tarfile
+import threading
+import zipfile
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -126,3 +134,71 @@ def image_folder(tmp_path):
                 image = rng.normal(colour, 25, (70, 60, 3)).clip(0, 255)
                 cv2.imwrite(str(folder / f"image_{i:04d}.jpg"), image)
     return tmp_path / "images"
+
+
+def pack(name, files):
+    """Returns a .tgz or .zip of files, a dict of bytes by name."""
+    buffer = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(buffer, "w") as zipped:
+            for path, content in files.items():
+                zipped.writestr(path, content)
+    else:
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+            for path, content in files.items():
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Makes a local server the source of a dataset.
+
+    ``publish(name, files)`` takes the content of each file to download: bytes, or, for
+    an archive, a dict of bytes by name. ``publish.requests`` are the paths asked for,
+    ``publish.folder`` is what the server serves.
+    """
+    from mmresizer.datasets.preparation import SOURCES
+
+    folder = tmp_path / "server"
+    folder.mkdir()
+    requests = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("mmresizer.utils.download.time.sleep", lambda _: None)
+
+    def publish(name, files):
+        archives = []
+        for archive in SOURCES[name].archives:
+            content = files[archive.name]
+            if isinstance(content, dict):
+                content = pack(archive.name, content)
+            (folder / archive.name).write_bytes(content)
+            archives.append(
+                replace(
+                    archive,
+                    url=f"http://127.0.0.1:{httpd.server_port}/{archive.name}",
+                    digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
+                    size=len(content),
+                )
+            )
+        source = replace(SOURCES[name], archives=tuple(archives))
+        monkeypatch.setitem(SOURCES, name, source)
+
+    publish.requests = requests
+    publish.folder = folder
+    yield publish
+    httpd.shutdown()
+    httpd.server_close()

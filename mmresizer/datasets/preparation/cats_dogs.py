@@ -1,0 +1,161 @@
+"""Asirra's cats and dogs: Microsoft's archive, and a small part of it."""
+
+import random
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from mmresizer.utils import InputError
+
+from .folders import check_classes, check_images, describe_stray, load_image
+
+_CLASSES = ("Cat", "Dog")
+_NUM_IMAGES = 12_500  # of each class
+_SPLITS = ("val_10", "train_40", "train_90")
+
+_SUBSET = {"train": 900, "val": 1000}
+_SUBSET_SIDE = 300
+# Bits of 128 in which two decodings of a picture may differ; other pictures differ in
+# about 64.
+_TOLERANCE = 12
+
+
+def prepare(folder: Path) -> str:
+    """Checks the images and writes the lists for training and validation to ``meta/``.
+
+    Every image is decoded; those that cannot be are named in ``meta/damaged.txt`` and
+    left out. Of the others, shuffled with seed 0, the first 10 % are ``val_10.txt``,
+    the next 40 % ``train_40.txt`` (the shares of Keras's example) and all but the first
+    10 % ``train_90.txt``. A line holds the path below ``folder`` and the label, 0 for a
+    cat.
+
+    Raises:
+        InputError: If the number of images of a class differs.
+    """
+    images = [
+        path for name in _CLASSES for path in check_images(folder / name, _NUM_IMAGES)
+    ]
+    meta = folder / "meta"
+    paths = [meta / f"{name}.txt" for name in ("damaged", *_SPLITS)]
+    if not all(path.is_file() for path in paths):
+        meta.mkdir(exist_ok=True)
+        names = [path.relative_to(folder).as_posix() for path in images]
+        damaged = [
+            name
+            for name, readable in zip(names, _map(_is_readable, images), strict=True)
+            if not readable
+        ]
+        lists = dict(zip(_SPLITS, _split(set(names) - set(damaged)), strict=True))
+        for path, lines in zip(paths, [damaged, *lists.values()], strict=True):
+            path.write_text("".join(f"{line}\n" for line in lines))
+    damaged = paths[0].read_text().splitlines()
+    return f"{len(images) - len(damaged):,} images of cats and dogs; " + (
+        f"{len(damaged)} damaged ones left out ({', '.join(damaged)})"
+        if damaged
+        else "none is damaged"
+    )
+
+
+def _split(names: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
+    """Returns the lines of the lists of :data:`_SPLITS`."""
+    lines = [f"{name} {_CLASSES.index(name.partition('/')[0])}" for name in names]
+    lines.sort()
+    random.Random(0).shuffle(lines)
+    val, train = round(0.1 * len(lines)), round(0.5 * len(lines))
+    return lines[:val], lines[val:train], lines[val:]
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        load_image(path)
+    except InputError:
+        return False
+    return True
+
+
+def _map(function, paths: list[Path]) -> list:
+    """Applies a function to images, in threads: the decoder leaves the interpreter."""
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(function, paths), total=len(paths), disable=None))
+
+
+def fingerprint(path: Path) -> np.ndarray:
+    """Returns 128 signs of a picture that outlast resizing and compression.
+
+    They tell, on a grid of 8x8 cells, where the picture gets brighter to the right and
+    downwards (a difference hash).
+
+    Returns:
+        np.ndarray: Shape (16,), uint8.
+    """
+    grey = load_image(path).convert("L")
+    rows = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=int)
+    columns = np.asarray(grey.resize((8, 9), Image.Resampling.BOX), dtype=int)
+    return np.packbits([np.diff(rows, axis=1) > 0, np.diff(columns, axis=0) > 0])
+
+
+def build_subset(parent: Path, folder: Path) -> None:
+    """Makes the subset from Microsoft's archive: 900 + 1,000 images of at most 300 px.
+
+    The list of the subset has the names of a copy with other numbers, so the pictures
+    are told by their fingerprints. The files are not the same to the byte: each is
+    decoded, scaled and compressed anew.
+
+    Args:
+        parent (Path): Folder of the whole dataset, prepared.
+        folder (Path): Folder to be made.
+
+    Raises:
+        InputError: If a picture of the list is not found or an image is damaged.
+    """
+    lines = files(__package__).joinpath("lists/cats_dogs_subset.txt").read_text()
+    listed = dict(line.split() for line in lines.splitlines())
+    damaged = set((parent / "meta/damaged.txt").read_text().splitlines())
+    for plural, name in (("cats", "Cat"), ("dogs", "Dog")):
+        images = [
+            path
+            for path in check_images(parent / name, _NUM_IMAGES)
+            if f"{name}/{path.name}" not in damaged
+        ]
+        marks = np.stack(_map(fingerprint, images))
+        for target, mark in listed.items():
+            if f"/{plural}/" not in target:
+                continue
+            wanted = np.frombuffer(bytes.fromhex(mark), dtype=np.uint8)
+            distances = np.unpackbits(marks ^ wanted, axis=1).sum(axis=1)
+            nearest = int(distances.argmin())
+            if distances[nearest] > _TOLERANCE:
+                raise InputError(
+                    f"{str(parent / name)!r} has no picture like {target!r} of the "
+                    "subset's list; the archive must be Microsoft's"
+                )
+            _save_small(images[nearest], folder / target)
+
+
+def _save_small(source: Path, target: Path) -> None:
+    image = load_image(source)
+    factor = min(1.0, _SUBSET_SIDE / min(image.size))
+    size = (round(image.width * factor), round(image.height * factor))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image.resize(size, Image.Resampling.BICUBIC).save(target, quality=95)
+
+
+def prepare_subset(folder: Path) -> str:
+    """Checks the folder of the subset; ``CustomDataset`` reads it as it is.
+
+    Raises:
+        InputError: If a folder of a class is missing, another one is there, or the
+            number of images differs.
+    """
+    stray = [
+        path
+        for split, number in _SUBSET.items()
+        for path in check_classes(folder / split, ("cats", "dogs"), number)
+    ]
+    numbers = " + ".join(f"{number:,}" for number in _SUBSET.values())
+    return f"{numbers} images of cats and dogs{describe_stray(stray)}"

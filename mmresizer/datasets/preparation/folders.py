@@ -1,0 +1,107 @@
+"""Images and folders of them, one a class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from mmresizer.datasets.transforms import LoadImage
+from mmresizer.utils import InputError
+
+# Those of MMPretrain's CustomDataset, so that both count the same files.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file has the name of an image; the content is not read."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def check_file(path: Path) -> None:
+    """Checks that a file of a dataset is there.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{str(path.parent)!r} must hold {path.name}, which is missing"
+        )
+
+
+def load_image(path: Path) -> Image.Image:
+    """Decodes an image with the loader that trains: upright, in RGB.
+
+    Raises:
+        InputError: If it is missing, is no image or is truncated.
+    """
+    results = LoadImage().transform({"img_path": str(path)})
+    assert results is not None  # for it refuses what it cannot load
+    return Image.fromarray(results["img"][:, :, ::-1])
+
+
+def check_classes(folder: Path, classes: Sequence[str], num_images: int) -> list[Path]:
+    """Checks that a folder holds the images of a dataset, one folder a class.
+
+    Args:
+        folder (Path): Holds the folders of the classes.
+        classes (Sequence[str]): Names of these.
+        num_images (int): Number of images in all of them and in folders therein, which
+            datasets read too.
+
+    Returns:
+        list[Path]: Files that are no images or in no class; datasets pass over them.
+
+    Raises:
+        InputError: If a folder of a class is missing, another one is there, or the
+            number of images differs.
+    """
+    if not folder.is_dir():
+        raise InputError(f"the folder {str(folder)!r} does not exist")
+    found = {path.name for path in folder.iterdir() if path.is_dir()}
+    missing, foreign = set(classes) - found, found - set(classes)
+    if missing or foreign:
+        faults = [
+            f"{len(names)} {word} ({', '.join(sorted(names)[:3])}"
+            f"{', ...' if len(names) > 3 else ''})"
+            for names, word in ((missing, "missing"), (foreign, "not of the dataset"))
+            if names
+        ]
+        raise InputError(
+            f"{str(folder)!r} must hold exactly the {len(classes)} folders of its "
+            f"classes, but of these are {' and '.join(faults)}"
+        )
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    stray = [p for p in files if not is_image(p) or p.parent == folder]
+    if len(files) - len(stray) != num_images:
+        raise InputError(
+            f"{str(folder)!r} must hold {num_images:,} images, but has "
+            f"{len(files) - len(stray):,}"
+        )
+    return stray
+
+
+def check_images(folder: Path, num_images: int) -> list[Path]:
+    """Checks the number of images directly in a folder.
+
+    Returns:
+        list[Path]: The images, by name.
+
+    Raises:
+        InputError: If the folder is missing or the number differs.
+    """
+    if not folder.is_dir():
+        raise InputError(f"the folder {str(folder)!r} does not exist")
+    images = sorted(filter(is_image, folder.iterdir()))
+    if len(images) != num_images:
+        raise InputError(
+            f"{str(folder)!r} must hold {num_images:,} images, but has {len(images):,}"
+        )
+    return images
+
+
+def describe_stray(stray: Sequence[Path]) -> str:
+    """Says which files are passed over, for the end of a report."""
+    if not stray:
+        return ""
+    return f"; passed over {len(stray)} stray file(s), such as {str(stray[0])!r}"

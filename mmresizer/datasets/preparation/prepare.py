@@ -1,0 +1,108 @@
+"""Download, unpacking and checks of a dataset, in one step."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from mmresizer.utils import InputError
+from mmresizer.utils.download import download
+from mmresizer.utils.unpack import unpack
+
+from .sources import SOURCES, Archive, Source
+
+
+def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
+    """Makes a dataset ready for the configs.
+
+    What has to be downloaded is, and unpacked and checked beside its final place, which
+    it takes when it is complete. A folder that is there already is checked only, and
+    gets the annotation files that are missing.
+
+    Args:
+        name (str): One of :data:`SOURCES`.
+        dest (str | os.PathLike): Folder of all datasets, made if it is missing.
+
+    Returns:
+        str: What was found, in one line.
+
+    Raises:
+        InputError: If there is no such dataset, ``dest`` cannot be written, a download
+            fails, or the images are not those of the dataset.
+    """
+    source = _find_source(name)
+    dest = Path(dest).expanduser().absolute()
+    folder = dest / source.folder
+    try:
+        dest.mkdir(parents=True, exist_ok=True)
+        with FileLock(dest / f".{name}.lock"):
+            exists = folder.exists()
+            report = source.prepare(folder) if exists else _make(source, dest)
+    except OSError as e:
+        raise InputError(
+            f"cannot write to {str(dest)!r} ({e.strerror or e}); --dest must be a "
+            "folder with room that can be written"
+        ) from e
+    return f"{name}: {report}, in {str(folder)!r}"
+
+
+def check_dataset(name: str, folder: str | os.PathLike) -> str:
+    """Checks the folder of a dataset and writes the annotation files that it lacks.
+
+    Args:
+        name (str): One of :data:`SOURCES`.
+        folder (str | os.PathLike): Holds what the archive of the dataset holds.
+
+    Returns:
+        str: What was found, in one line.
+
+    Raises:
+        InputError: If there is no such dataset or its images are not there.
+    """
+    source = _find_source(name)
+    if not Path(folder).is_dir():
+        raise InputError(f"the folder {str(folder)!r} does not exist")
+    return f"{name}: {source.prepare(Path(folder))}"
+
+
+def _find_source(name: str) -> Source:
+    if name not in SOURCES:
+        raise InputError(
+            f"there is no dataset {name!r}; it must be one of {', '.join(SOURCES)}"
+        )
+    return SOURCES[name]
+
+
+def _make(source: Source, dest: Path) -> str:
+    """Makes the folder of a dataset; until it is complete it has another name."""
+    if source.parent:
+        prepare_dataset(source.parent, dest)
+    elif not source.archives:
+        raise InputError(
+            f"the folder {str(dest / source.folder)!r} does not exist and cannot be "
+            f"downloaded: {source.hint}"
+        )
+    files = [_fetch(archive, dest) for archive in source.archives]
+    with tempfile.TemporaryDirectory(dir=dest, prefix=f".{source.folder}-") as made:
+        folder = Path(made, source.folder)
+        if source.parent and source.build:
+            source.build(dest / SOURCES[source.parent].folder, folder)
+        for archive, file in zip(source.archives, files, strict=True):
+            target = Path(made, archive.folder)
+            if file.suffix in (".tgz", ".zip"):
+                unpack(file, target)
+            else:
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+        report = source.prepare(folder)
+        folder.rename(dest / source.folder)
+    for file in files:
+        file.unlink()
+        file.with_name(f".{file.name}.lock").unlink(missing_ok=True)
+    return report
+
+
+def _fetch(archive: Archive, dest: Path) -> Path:
+    return download(archive.url, dest / archive.name, archive.digest, archive.size)
