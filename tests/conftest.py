@@ -29,7 +29,7 @@ DATA = ROOT / "data"
 # Each command has a thread: two processes on two cores would otherwise fight for them.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
 
-DEMO = "mmresizer::resizer/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+DEMO = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 
 
 def pytest_collection_modifyitems(items):

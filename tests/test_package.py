@@ -73,7 +73,7 @@ with HOOKS.switch_scope_and_registry(None) as hooks:
 
 
 USER_CONFIG = f"""
-_base_ = ["mmresizer::resizer/{CONFIG}.py"]
+_base_ = ["mmresizer::flowers/{CONFIG}.py"]
 model = dict(resizer=dict(output_size=(40, 48), zero_init=True))
 """
 USER_SCRIPT = """

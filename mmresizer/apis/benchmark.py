@@ -219,7 +219,7 @@ class _Case:
             rows.append(
                 Measurement(
                     date=date.today().isoformat(),
-                    machine=_describe_machine(self.device),
+                    machine=describe_machine(self.device),
                     device=self.device,
                     threads=torch.get_num_threads(),
                     torch=torch.__version__,
@@ -388,7 +388,8 @@ def _measure_best(device: str, dtype: str) -> tuple[float, float]:
     return flops, 2 * b.nbytes / seconds("c.copy_(b)", b=b, c=b.clone())
 
 
-def _describe_machine(device: str) -> str:
+def describe_machine(device: str) -> str:
+    """Returns the name of the processor or of the GPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.model import BaseTTAModel
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, Runner
-from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from mmresizer.registry import MODELS, RUNNERS
@@ -76,13 +76,15 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def build_training(runner: Runner, cfg: Config) -> None:
-    """Builds training set and optimizer, which the Runner would do when it starts.
+    """Builds the datasets and the optimizer, which the Runner would do when it starts.
 
     Raises:
-        InputError: If one cannot be built, or the data has more classes than the head.
+        InputError: If one cannot be built, the data has more classes than the head, or
+            the folders of training and validation set are of different classes.
     """
     with _input_errors(f"the training loop or its data, of {cfg.filename}"):
         dataset = runner.train_loop.dataloader.dataset
+        val = runner.val_loop.dataloader.dataset if cfg.get("val_dataloader") else None
     with _input_errors(f"the optimizer of {cfg.filename}"):
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     classes = getattr(dataset, "metainfo", {}).get("classes")
@@ -92,6 +94,37 @@ def build_training(runner: Runner, cfg: Config) -> None:
             f"the training data has {len(classes)} classes ({', '.join(classes)}), but "
             f"model.head.num_classes is {num_classes}"
         )
+    # A label is the position of the folder, so that one more or less shifts the others.
+    folders, val_folders = _class_folders(dataset), _class_folders(val)
+    if val is not None and folders and val_folders and folders != val_folders:
+        raise InputError(
+            f"the folders {dataset.img_prefix!r} and {val.img_prefix!r} must hold the "
+            f"same classes, but {min(folders ^ val_folders)!r} is in one of them only"
+        )
+
+
+def check_test_classes(runner: Runner, cfg: Config) -> None:
+    """Checks that a test set with one folder a class has all classes of the head.
+
+    Raises:
+        InputError: If the test set cannot be built or has more or fewer classes.
+    """
+    with _input_errors(f"the test loop or its data, of {cfg.filename}"):
+        dataset = runner.test_loop.dataloader.dataset
+    folders = _class_folders(dataset)
+    model = cfg.model.get("module", cfg.model)  # test-time augmentation wraps it
+    num_classes = (model.get("head") or {}).get("num_classes")
+    if folders and num_classes and len(folders) != num_classes:
+        raise InputError(
+            f"the folder {dataset.img_prefix!r} must hold one folder for each of the "
+            f"{num_classes} classes of model.head, but holds {len(folders)}: "
+            f"{', '.join(sorted(folders))}"
+        )
+
+
+def _class_folders(dataset: object) -> set[str]:
+    """Names of the folders that give a dataset its classes; empty for others."""
+    return set(getattr(dataset, "folder_to_idx", {}))
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -254,14 +287,25 @@ def check_trained_weights(model: nn.Module, path: str) -> None:
     Raises:
         InputError: If the checkpoint cannot be read or differs from the model.
     """
+    weights = _weights(load_checkpoint(path))
+    target = model.module if isinstance(model, BaseTTAModel) else model
     try:
-        load_state_dict(model, _weights(load_checkpoint(path)), strict=True)
+        missing, unexpected = target.load_state_dict(dict(weights), strict=False)
     except RuntimeError as e:
         faults = [line.strip() for line in str(e).splitlines()[1:] if line.strip()]
+    else:
+        # Some backbones drop tables from what they load and compute them anew.
+        missing = [name for name in missing if name not in weights]
+        faults = [
+            f"{kind} keys: {', '.join(names)}"
+            for kind, names in (("missing", missing), ("unexpected", unexpected))
+            if names
+        ]
+    if faults:
         shown = "; ".join(fault[:200] for fault in faults[:2])
         raise InputError(
             f"the checkpoint {path!r} does not fit the model of the config: {shown}"
-        ) from e
+        )
 
 
 def _weights(checkpoint: dict) -> dict:

@@ -95,6 +95,20 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     return count_macs(plain, size, _in_channels(model))
 
 
+def check_input_size(cfg: Config) -> None:
+    """Checks that a classifier with a resizer takes what its test pipeline delivers.
+
+    Raises:
+        InputError: If its backbone refuses what the resizer makes of such an image.
+    """
+    size = input_size(cfg)
+    if size is not None and "resizer" in cfg.model:
+        try:
+            model_costs(cfg, size)
+        except InputError as e:
+            raise InputError(f"{cfg.filename}: {e}") from e
+
+
 def _resizer_name(model: nn.Module) -> str:
     resizer = get_resizer(model)
     return next(name for name, m in model.named_modules() if m is resizer)

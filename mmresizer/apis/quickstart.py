@@ -21,7 +21,7 @@ ARMS = {
     "bilinear": "bilinearx4",
     "learned": "resizerx4",
 }
-CONFIG = "mmresizer::resizer/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+CONFIG = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 HEADER = (
     "| resizer | top-1 (%) | parameters of resizer | GMAC of resizer | GMAC in all "
     "| training (s) |\n| --- | --- | --- | --- | --- | --- |"

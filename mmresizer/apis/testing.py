@@ -15,6 +15,7 @@ from .checks import (
     build_model,
     build_runner,
     check_data,
+    check_test_classes,
     check_trained_weights,
     set_dataloader_defaults,
 )
@@ -65,6 +66,7 @@ def evaluate_model(
     cfg.load_from = checkpoint
     cfg.resume = False
     runner = build_runner(cfg)
+    check_test_classes(runner, cfg)
     if out and out_item == "pred":
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
     metrics = runner.test()

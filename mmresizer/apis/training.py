@@ -18,6 +18,7 @@ from .checks import (
     find_checkpoint_to_resume,
     set_dataloader_defaults,
 )
+from .costs import check_input_size
 
 
 def train_model(cfg: Config) -> nn.Module:
@@ -50,6 +51,7 @@ def train_model(cfg: Config) -> nn.Module:
         )
     check_data(cfg, "train_dataloader", "val_dataloader")
     model = build_model(cfg)
+    check_input_size(cfg)
     if cfg.get("resume"):
         cfg.load_from = cfg.load_from or find_checkpoint_to_resume(cfg.work_dir)
         check_resume(model, cfg.load_from)

@@ -79,7 +79,7 @@ class Flawed(BaseModule):
         if self.flaw == "unsaved state":
             y = y * self.hidden
         if self.flaw == "python number":
-            y = y * float(x.sum())
+            y = y * float(x.detach().sum())
         return (y,)
 
 

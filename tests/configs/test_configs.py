@@ -1,18 +1,21 @@
 """Walks every config: it parses, is named by the grammar, builds and has a control."""
 
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
+import yaml
 from modelindex.load_model_index import load
 
-from mmresizer.registry import DATASETS, MODELS
+from mmresizer.apis.checks import build_model
+from mmresizer.apis.costs import input_size, pipeline_size
+from mmresizer.apis.model_zoo import get_facts, list_configs, render_pages
+from mmresizer.utils.cli import load_config
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("[!_]*/*.py"))
+CONFIGS = list_configs(ROOT)
 NAME = re.compile(
     r"(?P<resizer>resizer|muller|bilinear|bilinear-aa|bicubic)x(?P<factor>[\d.]+)"
     r"_(?P<backbone>[\w-]+?)_(?P<gpus>\d+)xb(?P<batch>\d+)(?P<setting>-[\w-]+)?"
@@ -24,63 +27,129 @@ TYPES = {
     "bilinear-aa": ("mmresizer.InterpolationResizer", "bilinear", True),
     "bicubic": ("mmresizer.InterpolationResizer", "bicubic", False),
 }
+# Backbone in the name -> its type and what tells it from others of the type.
+BACKBONES = {
+    "densenet121": ("DenseNet", {"arch": "121"}),
+    "inception-v2": ("mmresizer.InceptionV2", {}),
+    "mobilenet-v2": ("MobileNetV2", {"widen_factor": 1.0}),
+    "resnet18": ("ResNet", {"depth": 18}),
+    "resnet18-cifar-w16": ("ResNet_CIFAR", {"depth": 18, "base_channels": 16}),
+    "resnet50": ("ResNet", {"depth": 50}),
+    "swin-base": ("SwinTransformer", {"arch": "base", "img_size": 384}),
+    "swin-large": ("SwinTransformer", {"arch": "large", "img_size": 384}),
+}
+# Dataset in the name -> its type and number of classes.
+DATASETS = {
+    "cats-dogs": ("CustomDataset", 2),
+    "cats-dogs-subset": ("CustomDataset", 2),
+    "cub": ("CUB", 200),
+    "fine-textures": ("mmresizer.FineTextures", 8),
+    "flowers12": ("CustomDataset", 12),
+    "imagenette": ("mmresizer.Imagenette", 10),
+    "imagewoof": ("mmresizer.Imagewoof", 10),
+    "in1k": ("ImageNet", 1000),
+}
+METADATA = {
+    model["Name"]: model["Metadata"]
+    for file in sorted((ROOT / "configs").glob("*/metafile.yml"))
+    for model in yaml.safe_load(file.read_text())["Models"]
+}
+COSTS: dict = {}
 
 
-def input_size(pipeline, dataset):
-    """Side of the square that a pipeline delivers, in pixels."""
-    for transform in reversed(pipeline):
-        size = transform.get("crop_size", transform.get("scale"))
-        if size is not None:
-            return size if isinstance(size, int) else size[0]
-    return DATASETS.build(dataset)[0]["inputs"].shape[-1]
+@cache
+def load_once(path):
+    """Reading a config takes a second; nobody may change what this returns."""
+    return load_config(str(path))
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
 
 
 def test_finds_the_configs():
-    assert len(CONFIGS) >= 11
+    assert len(CONFIGS) >= 111
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_name(path):
-    """Resizer, factor, batch and output in the name are the resolved config's."""
+    """What the name says is what the resolved config says."""
     name = NAME.fullmatch(path.stem)
     assert name, path.stem
-    cfg = Config.fromfile(path)
-    init_default_scope(cfg.default_scope)
+    cfg = load_once(path)
     resizer = cfg.model.resizer
     kind, interpolation, antialias = TYPES[name["resizer"]]
     assert resizer.type == kind
     assert resizer.get("interpolation", "bilinear") == interpolation
     assert resizer.get("antialias", False) == antialias
     assert resizer.output_size == int(name["output"])
-    assert cfg.train_dataloader.batch_size == int(name["batch"])
+
+    backbone, arguments = BACKBONES[name["backbone"]]
+    assert cfg.model.backbone.type == backbone
+    assert {key: cfg.model.backbone[key] for key in arguments} == arguments
+
+    dataset, num_classes = DATASETS[name["dataset"]]
+    assert cfg.model.head.num_classes == num_classes
+    assert cfg.data_preprocessor.num_classes == num_classes
     batch = int(name["gpus"]) * int(name["batch"])
     assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.train_dataloader.batch_size == int(name["batch"])
+    size = input_size(cfg)
+    assert float(name["factor"]) == round(size[0] / resizer.output_size, 2)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        size = input_size(loader.dataset.pipeline, loader.dataset)
-        assert float(name["factor"]) == round(size / resizer.output_size, 2)
+        assert loader.dataset.type == dataset
+        assert pipeline_size(loader.dataset.pipeline, size) == size
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_control(path):
     """Each learned config has its control, and they differ in the resizer alone."""
     control = path.with_name(re.sub(r"^[a-z-]+x", "bilinearx", path.name))
-    configs = [Config.fromfile(p).to_dict() for p in (path, control)]
+    configs = [load_once(p).to_dict() for p in (path, control)]
     resizers = [cfg["model"].pop("resizer") for cfg in configs]
     assert configs[0] == configs[1]
     assert resizers[0].pop("output_size") == resizers[1].pop("output_size")
     assert (resizers[0] == resizers[1]) == (path == control)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_builds(path):
-    cfg = Config.fromfile(path)
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).eval()
-    size = 2 * cfg.model.resizer.output_size
-    with torch.no_grad():
-        scores = model(torch.zeros(1, 3, size, size))
-    assert scores.shape == (1, cfg.model.head.num_classes)
+    """Builds the model without weights, and counts what the metafile says of it."""
+    facts = get_facts(load_once(path), path.stem, COSTS)
+    listed = METADATA[path.stem]
+    assert facts == {key: listed[key] for key in facts}
+
+
+def test_paper_baseline_has_no_resizing_to_do():
+    cfg = load_once(ROOT / "configs/imagenet/bilinearx1_resnet50_8xb32_in1k_224px.py")
+    assert input_size(cfg) == (224, 224)
+
+
+def test_resolution_is_set_in_one_place():
+    """The four backbones and both recipes share a file for each input size."""
+    files = defaultdict(set)
+    for path in (ROOT / "configs/imagenet").glob("bilinear*.py"):
+        factor = NAME.fullmatch(path.stem)["factor"]
+        files[factor] |= set(re.findall(r"datasets/(\w+)\.py", path.read_text()))
+    assert files == {
+        "1": {"in1k_224"},
+        "1.14": {"in1k_256"},
+        "1.43": {"in1k_320"},
+        "1.64": {"in1k_368"},
+        "2": {"in1k_448"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [("bilinear", 7_039_554), ("resizer", 7_051_717)],
+)
+def test_keras_parameter_totals(name, total):
+    """Keras's example prints them; it counts running statistics."""
+    folder = ROOT / "configs/cats_dogs"
+    (path,) = folder.glob(f"{name}x2_densenet121_1xb64_cats-dogs_150px.py")
+    model = build_model(load_once(path))
+    statistics = [b for n, b in model.named_buffers() if "running_" in n]
+    assert sum(t.numel() for t in [*model.parameters(), *statistics]) == total
 
 
 def test_model_index():
@@ -88,6 +157,12 @@ def test_model_index():
     index = load(str(ROOT / "model-index.yml"))
     index.build_models_with_collections()
     listed = [model.config for model in index.models]
-    assert sorted(listed) == [str(path.relative_to(ROOT)) for path in CONFIGS]
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT)) for path in CONFIGS)
     for model in index.models:
         assert model.name == Path(model.config).stem
+
+
+def test_pages_are_current():
+    """tools/misc/update_model_zoo.py has nothing to write."""
+    for page, text in render_pages(ROOT).items():
+        assert page.read_text() == text, page

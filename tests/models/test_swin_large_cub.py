@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 from mmresizer.registry import MODELS
 
-cfg = get_config("mmresizer::resizer/resizerx2_swin-large_1xb8_cub_384px.py")
+cfg = get_config("mmresizer::cub/resizerx2_swin-large_1xb8_cub_384px.py")
 init_default_scope(cfg.default_scope)
 
 # MMPretrain publishes the pretraining as an ImageClassifier of another head.

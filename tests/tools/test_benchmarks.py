@@ -80,7 +80,7 @@ def test_benchmark_needs_the_device(run_benchmark):
     assert "--device cuda needs a CUDA device" in output.splitlines()[-1]
 
 
-FLOWERS = "configs/resizer/bilinearx4_resnet18_1xb32_flowers12_56px.py"
+FLOWERS = "configs/flowers/bilinearx4_resnet18_1xb32_flowers12_56px.py"
 
 
 def test_benchmark_loading(run_tool, image_folder):

@@ -1,11 +1,12 @@
 import re
+import shutil
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-FLOWERS = "mmresizer::resizer/resizerx4_resnet18_1xb32_flowers12_56px.py"
+FLOWERS = "mmresizer::flowers/resizerx4_resnet18_1xb32_flowers12_56px.py"
 
 
 def weights(path):
@@ -218,7 +219,7 @@ def test_refuses_arguments(run_tool, demo_config, tmp_path, arguments, sentence)
     [
         (None, "the config .* does not exist"),
         ("model = dict(", "cannot read the config .*SyntaxError"),
-        ("_base_ = ['mmresizer::resizer/absent.py']", "cannot read .*absent.py"),
+        ("_base_ = ['mmresizer::flowers/absent.py']", "cannot read .*absent.py"),
         ("a = 1", "has no `train_dataloader`"),
     ],
 )
@@ -268,4 +269,46 @@ def test_refuses_a_data_folder(run_tool, flowers_config, tmp_path, state):
     )  # fmt: skip
     assert status == 1
     assert f"the folder '{folder}' of train_dataloader {state}" in error(output)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_refuses_splits_of_different_classes(
+    run_tool, flowers_config, image_folder, tmp_path, split
+):
+    """A stray folder is a class, which shifts the labels of those behind it."""
+    source = image_folder / split / "iris"
+    shutil.copytree(source, image_folder / split / "copy of iris")
+    status, output = run_tool(
+        "train.py", flowers_config, "--work-dir", tmp_path / "run",
+        "--cfg-options", "model.head.num_classes=3",
+    )  # fmt: skip
+    assert status == 1
+    assert re.search(
+        r"must hold the same classes, but 'copy of iris' is in one of them only",
+        error(output),
+    ), output
+
+
+def test_passes_over_stray_files(run_tool, flowers_config, image_folder, tmp_path):
+    (image_folder / "train" / "iris" / "Thumbs.db").write_bytes(b"stray")
+    (image_folder / "train" / "notes.txt").write_text("stray")
+    status, output = run_tool(
+        "train.py", flowers_config, "--work-dir", tmp_path / "run"
+    )
+    assert status == 0, output
+
+
+def test_refuses_a_size_that_the_backbone_refuses(run_tool, demo_config, tmp_path):
+    """Swin's windows of 7 do not fit the last maps of 24 px."""
+    backbone = dict(type="SwinTransformer", arch="tiny", out_indices=(3,))
+    config = demo_config(
+        **{"model.backbone": dict(backbone, _delete_=True), "model.head.in_channels": 768}
+    )
+    status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
+    assert status == 1
+    assert re.search(
+        r"config\.py: ResizerClassifier does not take an image of 96x96 pixels .*window",
+        error(output),
+    ), output
     assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-FLOWERS = "mmresizer::resizer/resizerx4_resnet18_1xb32_flowers12_56px.py"
+FLOWERS = "mmresizer::flowers/resizerx4_resnet18_1xb32_flowers12_56px.py"
 
 
 @pytest.fixture

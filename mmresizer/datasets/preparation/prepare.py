@@ -36,10 +36,13 @@ def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
     dest = Path(dest).expanduser().absolute()
     folder = dest / source.folder
     try:
-        dest.mkdir(parents=True, exist_ok=True)
-        with FileLock(dest / f".{name}.lock"):
-            exists = folder.exists()
-            report = source.prepare(folder) if exists else _make(source, dest)
+        if folder.exists():  # perhaps where nothing can be written, as need not be
+            report = source.prepare(folder)
+        else:
+            dest.mkdir(parents=True, exist_ok=True)
+            with FileLock(dest / f".{name}.lock"):
+                made = folder.exists()  # by a process that had the lock before
+                report = source.prepare(folder) if made else _make(source, dest)
     except OSError as e:
         raise InputError(
             f"cannot write to {str(dest)!r} ({e.strerror or e}); --dest must be a "

@@ -1,3 +1,3 @@
-_base_ = ["bilinearx4_resnet18_1xb32_cats-dogs_75px.py"]
+_base_ = ["bilinearx1.64_inception-v2_8xb32_in1k_224px.py"]
 
 model = dict(resizer=dict(type="mmresizer.LearnedResizer"))

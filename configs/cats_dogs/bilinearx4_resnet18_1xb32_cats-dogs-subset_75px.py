@@ -1,6 +1,6 @@
 _base_ = [
     "../_base_/models/bilinear_resnet18.py",
-    "../_base_/datasets/cats_dogs_300.py",
+    "../_base_/datasets/cats_dogs_subset_300.py",
     "../_base_/schedules/sgd_40e.py",
     "../_base_/default_runtime.py",
 ]

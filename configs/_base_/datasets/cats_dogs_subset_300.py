@@ -1,4 +1,4 @@
-# Asirra's cats and dogs, stretched to squares as in Keras's example.
+# 900 + 1,000 of Asirra's cats and dogs, stretched to squares as in Keras's example.
 _base_ = ["image_folder_bs32.py"]
 
 data_preprocessor = dict(num_classes=2)

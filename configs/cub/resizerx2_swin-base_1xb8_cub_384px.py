@@ -1,0 +1,3 @@
+_base_ = ["bilinearx2_swin-base_1xb8_cub_384px.py"]
+
+model = dict(resizer=dict(type="mmresizer.LearnedResizer"))

@@ -1,0 +1,3 @@
+_base_ = ["bilinearx1.43_densenet121_8xb32-ft_in1k_224px.py"]
+
+model = dict(resizer=dict(type="mmresizer.LearnedResizer"))

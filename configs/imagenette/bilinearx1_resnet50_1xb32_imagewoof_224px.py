@@ -1,0 +1,8 @@
+_base_ = [
+    "../_base_/models/bilinear_resnet50.py",
+    "../_base_/datasets/imagewoof_224.py",
+    "../_base_/schedules/sgd_40e.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(resizer=dict(output_size=224), head=dict(num_classes=10))

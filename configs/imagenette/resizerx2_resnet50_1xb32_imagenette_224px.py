@@ -1,0 +1,3 @@
+_base_ = ["bilinearx2_resnet50_1xb32_imagenette_224px.py"]
+
+model = dict(resizer=dict(type="mmresizer.LearnedResizer"))

@@ -1,0 +1,244 @@
+"""The pages of the model zoo, made from the configs and their metafiles."""
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from mmengine.config import Config
+
+from mmresizer.utils import InputError
+from mmresizer.utils.cli import load_config
+
+from .costs import ModelCosts, build_model_to_count, input_size, model_costs
+
+_MARKS = ("<!-- models: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
+_TABLE = re.compile(f"{re.escape(_MARKS[0])}.*?{re.escape(_MARKS[1])}", re.DOTALL)
+_LATENCIES = "docs/benchmarks/pairs_*.csv"
+
+# Name of a dataset in the names of configs -> what the pages call it.
+_DATASETS = {
+    "cats-dogs": "Asirra Cats and Dogs",
+    "cats-dogs-subset": "Asirra Cats and Dogs (900 + 1,000 images)",
+    "cub": "CUB-200-2011",
+    "fine-textures": "FineTextures",
+    "flowers12": "Oxford Flowers17 (12 species)",
+    "imagenette": "Imagenette",
+    "imagewoof": "Imagewoof",
+    "in1k": "ImageNet-1k",
+}
+
+_HEADER = (
+    "Model",
+    "resizer",
+    "in -> out (px)",
+    "params (M)",
+    "GMAC (resizer / total)",
+    "latency ratio to control",
+    "published (source)",
+    "ours (measured)",
+    "config",
+    "checkpoint",
+)
+
+_INTRODUCTION = """\
+# Model zoo
+
+Each learned config and its control: the same pixels in, the same output, the same
+recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates of
+convolutions and matrix products for one image. The latency ratio is the time of the
+learned model over that of its control, measured in turns
+([docs/benchmarks](docs/benchmarks/README.md)). Accuracies are top-1 in %, of the last
+epoch, no checkpoint picked. Published figures are from other people's runs, in other
+conditions, and stand here for comparison only. What the backbones need, and what the
+resizer adds at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
+
+Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
+"""
+
+
+def list_configs(root: Path) -> list[Path]:
+    """Lists the configs of the repository but those in ``_base_``."""
+    return sorted((root / "configs").glob("[!_]*/*.py"))
+
+
+def update_metafiles(root: Path) -> None:
+    """Writes what follows from the configs into the metafiles, and ``model-index.yml``.
+
+    Of an entry, ``Results``, ``Weights`` and what else is not counted here is kept.
+
+    Args:
+        root (Path): Root of the repository.
+
+    Raises:
+        InputError: If a family has no metafile, or a config no known dataset.
+    """
+    families: dict[Path, list[Path]] = {}
+    for path in list_configs(root):
+        families.setdefault(path.parent, []).append(path)
+    costs: dict[tuple, ModelCosts] = {}
+    for folder, paths in families.items():
+        file = folder / "metafile.yml"
+        meta = _read_metafile(file)
+        (collection,) = meta["Collections"]
+        known = {model["Name"]: model for model in meta.get("Models") or []}
+        meta["Models"] = []
+        for path in paths:
+            entry = known.get(path.stem, {})
+            facts = get_facts(load_config(str(path)), path.stem, costs)
+            meta["Models"].append(
+                {
+                    **entry,
+                    "Name": path.stem,
+                    "In Collection": collection["Name"],
+                    "Metadata": {**entry.get("Metadata", {}), **facts},
+                    "Config": path.relative_to(root).as_posix(),
+                }
+            )
+        file.write_text(yaml.safe_dump(meta, sort_keys=False, width=100))
+    index = [(f / "metafile.yml").relative_to(root).as_posix() for f in families]
+    (root / "model-index.yml").write_text(yaml.safe_dump({"Import": index}))
+
+
+def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
+    """Returns what a metafile says of a config, counted.
+
+    Args:
+        cfg (Config): The config.
+        name (str): Its name.
+        costs (dict): Filled with costs by model and input, for the next call.
+
+    Raises:
+        InputError: If the dataset in the name is not known, or the model has no costs.
+    """
+    dataset = name.rsplit("_", 2)[1]
+    if dataset not in _DATASETS:
+        raise InputError(
+            f"the dataset {dataset!r} of {name} must be one of {', '.join(_DATASETS)}"
+        )
+    size = input_size(cfg)
+    if size is None:
+        raise InputError(f"the test pipeline of {name} must deliver a fixed size")
+    key = (str(cfg.model), size)
+    if key not in costs:
+        costs[key] = model_costs(build_model_to_count(cfg), size)
+    cost, resizer = costs[key], cfg.model.resizer
+    return {
+        "Training Data": _DATASETS[dataset],
+        "Resizer": _describe_resizer(resizer),
+        "Input": list(size),
+        "Output": [resizer.output_size] * 2,
+        "Parameters": cost.total.parameters,
+        "FLOPs": cost.total.macs,
+        "Resizer Parameters": cost.resizer.parameters,
+        "Resizer FLOPs": cost.resizer.macs,
+    }
+
+
+def _describe_resizer(resizer: dict) -> str:
+    if resizer["type"] == "mmresizer.LearnedResizer":
+        return "learned, zero_init" if resizer.get("zero_init") else "learned"
+    kind = resizer.get("interpolation", "bilinear")
+    return f"antialiased {kind}" if resizer.get("antialias") else kind
+
+
+def render_pages(root: Path) -> dict[Path, str]:
+    """Renders ``model_zoo.md`` and the tables in the README files of the families.
+
+    Args:
+        root (Path): Root of the repository.
+
+    Returns:
+        dict[Path, str]: Content by path.
+
+    Raises:
+        InputError: If a README file lacks the marks between which the table goes.
+    """
+    latencies = _read_latencies(root)
+    pages = {}
+    zoo = [_INTRODUCTION]
+    for file in sorted((root / "configs").glob("[!_]*/metafile.yml")):
+        meta = _read_metafile(file)
+        readme = file.with_name("README.md")
+        text = readme.read_text() if readme.is_file() else ""
+        if not _TABLE.search(text):
+            raise InputError(f"{str(readme)!r} must have {_MARKS[0]} and {_MARKS[1]}")
+        models = sorted(meta["Models"], key=_sort_key)
+        rows = [_make_row(model, latencies) for model in models]
+        table = _make_table(_add_links(rows, ""))
+        before, after = _TABLE.split(text, maxsplit=1)
+        pages[readme] = f"{before}{_MARKS[0]}\n\n{table}\n\n{_MARKS[1]}{after}"
+        family = file.parent.name
+        (collection,) = meta["Collections"]
+        zoo.append(
+            f"## {collection['Name']}\n\n"
+            f"[About these configs](configs/{family}/README.md)\n\n"
+            f"{_make_table(_add_links(rows, f'configs/{family}/'))}\n"
+        )
+    pages[root / "model_zoo.md"] = "\n".join(zoo)
+    return pages
+
+
+def _sort_key(model: dict) -> tuple[str, float, str]:
+    """Puts a learned config below its control, and inputs of a recipe in order."""
+    head, _, recipe = model["Name"].partition("_")
+    resizer, factor = re.fullmatch(r"(.*)x([\d.]+)", head).groups()  # type: ignore[union-attr]
+    return recipe, float(factor), resizer
+
+
+def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
+    meta = model["Metadata"]
+    published = meta.get("Published")
+    results = model.get("Results")
+    sizes = [
+        f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
+        for size in (meta["Input"], meta["Output"])
+    ]
+    ours = "-"
+    if results:
+        accuracy = results[0]["Metrics"]["Top 1 Accuracy"]
+        ours = f"{accuracy} ({meta['Measured']})"
+    weights = model.get("Weights")
+    return [
+        model["Name"],
+        meta["Resizer"],
+        " -> ".join(sizes),
+        f"{meta['Parameters'] / 1e6:.2f}",
+        f"{meta['Resizer FLOPs'] / 1e9:.3f} / {meta['FLOPs'] / 1e9:.3f}",
+        latencies.get(_drop_setting(model["Name"]), "-"),
+        f"{published['Top 1 Accuracy']} ({published['Source']})" if published else "-",
+        ours,
+        "config",
+        f"[weights]({weights})" if weights else "-",
+    ]
+
+
+def _add_links(rows: Iterable[list[str]], folder: str) -> list[list[str]]:
+    return [[*row[:-2], f"[config]({folder}{row[0]}.py)", row[-1]] for row in rows]
+
+
+def _make_table(rows: Iterable[list[str]]) -> str:
+    lines = [_HEADER, ["---"] * len(_HEADER), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _read_metafile(file: Path) -> dict:
+    if not file.is_file():
+        raise InputError(f"{str(file)!r} is missing; it must have `Collections`")
+    return yaml.safe_load(file.read_text())
+
+
+def _drop_setting(name: str) -> str:
+    """Drops from a config's name what concerns its training alone."""
+    return re.sub(r"(xb\d+)-[\w-]+?_", r"\1_", name)
+
+
+def _read_latencies(root: Path) -> dict[str, str]:
+    """Returns the measured ratios of learned configs, by name without the setting."""
+    latencies = {}
+    for path in sorted(root.glob(_LATENCIES)):
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                latencies[_drop_setting(row["config"])] = f"{float(row['ratio']):.2f}"
+    return latencies

@@ -1,0 +1,130 @@
+"""Each family trains on a small stand-in of its dataset, in its layout on the disk."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmresizer.apis import train_model
+from mmresizer.datasets import Imagenette, Imagewoof
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def find(name):
+    (path,) = CONFIGS.glob(f"*/{name}.py")
+    return path
+
+
+def write_images(root, names):
+    rng = np.random.default_rng(0)
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        image = rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(root / name), image)
+
+
+def make_class_folders(root, classes):
+    for split in ("train", "val"):
+        names = [f"{name}/{i}.JPEG" for name in classes for i in range(2)]
+        write_images(root / split, names)
+
+
+def make_imagenet(root):
+    wnids = files("mmresizer.datasets.preparation") / "lists/imagenet_wnids.txt"
+    make_class_folders(root, wnids.read_text().split())
+
+
+def make_cats_dogs(root):
+    names = [f"{name}/{i}.jpg" for name in ("Cat", "Dog") for i in range(2)]
+    write_images(root, names)
+    (root / "meta").mkdir()
+    for name in ("train_40", "train_90", "val_10"):
+        lines = [f"{name} {int(name[0] == 'D')}\n" for name in names]
+        (root / "meta" / f"{name}.txt").write_text("".join(lines))
+
+
+def make_cub(root):
+    names = [f"{i:03d}.bird/bird_{i}.jpg" for i in range(1, 9)]
+    write_images(root / "images", names)
+    tables = {
+        "images.txt": names,
+        "image_class_labels.txt": range(1, 9),
+        "train_test_split.txt": [1, 1, 1, 1, 0, 0, 0, 0],
+    }
+    for name, values in tables.items():
+        lines = [f"{i} {value}\n" for i, value in enumerate(values, 1)]
+        (root / name).write_text("".join(lines))
+
+
+FLOWERS = sorted(
+    {
+        line.split("/")[1]
+        for line in (files("mmresizer.datasets.preparation") / "lists/flowers12.txt")
+        .read_text()
+        .split()
+    }
+)
+
+FAMILIES = {
+    "resizerx2_inception-v2_8xb32_in1k_224px": make_imagenet,
+    "resizerx1.64_mobilenet-v2_8xb32-ft_in1k_224px": make_imagenet,
+    "resizerx2_resnet50_1xb32_imagenette_224px": lambda root: make_class_folders(
+        root, Imagenette.WNIDS
+    ),
+    "resizerx2_resnet50_1xb32_imagewoof_224px": lambda root: make_class_folders(
+        root, Imagewoof.WNIDS
+    ),
+    "resizerx2_densenet121_1xb64_cats-dogs_150px": make_cats_dogs,
+    "resizerx2_densenet121_1xb64-90pct_cats-dogs_150px": make_cats_dogs,
+    "resizerx2_densenet121_1xb64_cats-dogs-subset_150px": lambda root: (
+        make_class_folders(root, ("cats", "dogs"))
+    ),
+    "resizerx2_resnet50_1xb8-stable_cub_448px": make_cub,
+    "resizerx4_resnet18_1xb32_flowers12_56px": lambda root: make_class_folders(
+        root, FLOWERS
+    ),
+    "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px": lambda root: None,
+}
+
+
+def test_every_family_is_here():
+    folders = {path.name for path in CONFIGS.glob("[!_]*") if path.is_dir()}
+    assert {find(name).parent.name for name in FAMILIES} == folders
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_two_iterations(name, tmp_path, monkeypatch):
+    """From the folder that the config names, with its pipelines and its recipe."""
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(find(name))
+    dataset = cfg.train_dataloader.dataset
+    if "data_root" in dataset:
+        FAMILIES[name](tmp_path / dataset.data_root)
+    changes = {
+        "train_cfg.max_epochs": 1,
+        "load_from": None,
+        "launcher": "none",
+        "work_dir": str(tmp_path / "work_dir"),
+    }
+    for loader in ("train_dataloader", "val_dataloader"):
+        changes |= {f"{loader}.batch_size": 2, f"{loader}.num_workers": 0}
+    changes |= {
+        "train_dataloader.dataset.indices": 4,
+        "val_dataloader.dataset.indices": 2,
+    }
+    cfg.merge_from_dict(changes)
+    cfg.model.backbone.pop("init_cfg", None)  # published weights
+    train_model(cfg)
+    saved = torch.load(
+        tmp_path / "work_dir" / "epoch_1.pth", map_location="cpu", weights_only=False
+    )
+    assert saved["meta"]["iter"] == 2
+    # It starts at zero.
+    bias = saved["state_dict"]["resizer.out.bias"]
+    assert bias.isfinite().all()
+    assert bias.any()
