@@ -146,13 +146,20 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_wheel_holds_configs_and_tools(wheel):
-    files = {n for n in zipfile.ZipFile(wheel).namelist() if "/.mim/" in n}
-    tracked = subprocess.run(
-        ["git", "ls-files", "configs", "tools", "model-index.yml"],
+def list_tracked(*paths):
+    listed = subprocess.run(
+        ["git", "ls-files", *paths],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert files == {f"mmresizer/.mim/{name}" for name in tracked.stdout.split()}
+    return set(listed.stdout.split())
+
+
+def test_wheel_holds_all_files(wheel):
+    """The package with its lists of names, and configs and tools below .mim/."""
+    files = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    package = {n for n in list_tracked("mmresizer") if "/.mim/" not in n}
+    mim = list_tracked("configs", "tools", "model-index.yml")
+    assert files == package | {f"mmresizer/.mim/{name}" for name in mim}
 
 
 def test_wheel_works_without_the_repository(wheel, run, tmp_path):

@@ -240,5 +240,5 @@ def _read_latencies(root: Path) -> dict[str, str]:
     for path in sorted(root.glob(_LATENCIES)):
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
-                latencies[_drop_setting(row["config"])] = f"{float(row['ratio']):.2f}"
+                latencies[_drop_setting(row["config"])] = f"{float(row['ratio']):.1f}"
     return latencies

@@ -301,14 +301,17 @@ def test_passes_over_stray_files(run_tool, flowers_config, image_folder, tmp_pat
 
 def test_refuses_a_size_that_the_backbone_refuses(run_tool, demo_config, tmp_path):
     """Swin's windows of 7 do not fit the last maps of 24 px."""
-    backbone = dict(type="SwinTransformer", arch="tiny", out_indices=(3,))
+    backbone = dict(type="SwinTransformer", arch="tiny", _delete_=True)
     config = demo_config(
-        **{"model.backbone": dict(backbone, _delete_=True), "model.head.in_channels": 768}
+        **{
+            "model.backbone": dict(backbone, _delete_=True),
+            "model.head.in_channels": 768,
+        }
     )
     status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
     assert status == 1
     assert re.search(
-        r"config\.py: ResizerClassifier does not take an image of 96x96 pixels .*window",
+        r"config\.py: ResizerClassifier does not take an image of 96x96 .*window",
         error(output),
     ), output
     assert not (tmp_path / "run").exists()
