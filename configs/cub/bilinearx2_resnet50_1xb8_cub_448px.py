@@ -9,22 +9,14 @@ model = dict(
 
 # The baseline's field of view at twice its resolution: 1200 -> 896, as 600 -> 448
 # there.
-train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
-    dict(type="Resize", scale=1200),
-    dict(type="RandomCrop", crop_size=896),
-    dict(type="RandomFlip", prob=0.5, direction="horizontal"),
-    dict(type="PackInputs"),
-]
-test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
-    dict(type="Resize", scale=1200),
-    dict(type="CenterCrop", crop_size=896),
-    dict(type="PackInputs"),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+input_size = 896
+for pipeline in (_base_.train_pipeline, _base_.test_pipeline):
+    pipeline[0].type = "mmresizer.LoadImage"
+    pipeline[1].scale = input_size * 600 // 448
+    pipeline[2].crop_size = input_size
+train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 # MMPretrain's recipe is for 8 GPUs; this one is for a single GPU, an eighth of the
 # batch.
@@ -33,3 +25,4 @@ auto_scale_lr = dict(base_batch_size=8)
 default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3)
 )
+custom_hooks = [dict(type="mmresizer.ResizerVisualizationHook", interval=10)]

@@ -4,5 +4,3 @@ _base_ = [
     "../_base_/schedules/paper_scratch.py",
     "../_base_/default_runtime.py",
 ]
-
-model = dict(resizer=dict(output_size=224))

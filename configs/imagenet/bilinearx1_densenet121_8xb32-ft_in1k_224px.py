@@ -1,10 +1,5 @@
 _base_ = [
     "../_base_/models/bilinear_densenet121.py",
     "../_base_/datasets/in1k_224.py",
-    "../_base_/schedules/paper_finetune.py",
-    "../_base_/default_runtime.py",
+    "../_base_/schedules/paper_finetune_densenet121.py",
 ]
-
-model = dict(resizer=dict(output_size=224))
-# MMPretrain's weights, trained on bilinearly resized images of 224 px.
-load_from = "https://mmassets.onedl.ai/mmclassification/v0/densenet/densenet121_4xb256_in1k_20220426-07450f99.pth"

@@ -5,4 +5,4 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 
-model = dict(resizer=dict(output_size=224), head=dict(num_classes=10))
+model = dict(head=dict(num_classes=10))

@@ -1,5 +1,6 @@
 """Parameters, multiply-accumulates and activations of the model of a config."""
 
+import re
 from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
@@ -22,6 +23,9 @@ from .checks import build_model
 
 # For :func:`input_size` where it is None.
 DEFAULT_SIZE = (224, 224)
+
+# What layers say of an input that they refuse.
+_ABOUT_SIZES = re.compile(r"\b(size|shape|resolution|window)", re.IGNORECASE)
 
 # Transforms that deliver the size in their config: 1 if as (height, width), -1 if as
 # (width, height).
@@ -98,15 +102,22 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
 def check_input_size(cfg: Config) -> None:
     """Checks that a classifier with a resizer takes what its test pipeline delivers.
 
+    The trial run is on the meta device or on the CPU. What fails there for another
+    reason than the size, such as an operator for CUDA alone, may run elsewhere.
+
     Raises:
-        InputError: If its backbone refuses what the resizer makes of such an image.
+        InputError: If the model refuses an image of this size.
     """
     size = input_size(cfg)
-    if size is not None and "resizer" in cfg.model:
-        try:
-            model_costs(cfg, size)
-        except InputError as e:
-            raise InputError(f"{cfg.filename}: {e}") from e
+    if size is None or "resizer" not in cfg.model:
+        return
+    try:
+        model_costs(cfg, size)
+    except InputError as e:
+        cause = e.__cause__
+        if isinstance(cause, InputError) or _ABOUT_SIZES.search(str(cause)):
+            name = f"{cfg.filename}: " if cfg.filename else ""
+            raise InputError(f"{name}{e}") from e
 
 
 def _resizer_name(model: nn.Module) -> str:

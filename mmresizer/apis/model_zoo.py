@@ -15,7 +15,7 @@ from .costs import ModelCosts, build_model_to_count, input_size, model_costs
 
 _MARKS = ("<!-- models: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
 _TABLE = re.compile(f"{re.escape(_MARKS[0])}.*?{re.escape(_MARKS[1])}", re.DOTALL)
-_LATENCIES = "docs/benchmarks/pairs_*.csv"
+_LATENCIES = "docs/benchmarks/pairs_cpu-2-cores.csv"
 
 # Name of a dataset in the names of configs -> what the pages call it.
 _DATASETS = {
@@ -48,11 +48,12 @@ _INTRODUCTION = """\
 Each learned config and its control: the same pixels in, the same output, the same
 recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates of
 convolutions and matrix products for one image. The latency ratio is the time of the
-learned model over that of its control, measured in turns
-([docs/benchmarks](docs/benchmarks/README.md)). Accuracies are top-1 in %, of the last
-epoch, no checkpoint picked. Published figures are from other people's runs, in other
-conditions, and stand here for comparison only. What the backbones need, and what the
-resizer adds at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
+learned model over that of its control, in inference, batch 8, on 2 cores of an AMD
+EPYC; the ranges, of which some are wide, are in
+[docs/benchmarks](docs/benchmarks/README.md#whole-models). Accuracies are top-1 in %, of
+the last epoch, no checkpoint picked. Published figures are from other people's runs, in
+other conditions, and stand here for comparison only. What the backbones need, and what
+the resizer adds at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
 
 Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
 """
@@ -206,7 +207,8 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
         " -> ".join(sizes),
         f"{meta['Parameters'] / 1e6:.2f}",
         f"{meta['Resizer FLOPs'] / 1e9:.3f} / {meta['FLOPs'] / 1e9:.3f}",
-        latencies.get(_drop_setting(model["Name"]), "-"),
+        latencies.get(model["Name"])
+        or latencies.get(_drop_setting(model["Name"]), "-"),
         f"{published['Top 1 Accuracy']} ({published['Source']})" if published else "-",
         ours,
         "config",
@@ -235,10 +237,8 @@ def _drop_setting(name: str) -> str:
 
 
 def _read_latencies(root: Path) -> dict[str, str]:
-    """Returns the measured ratios of learned configs, by name without the setting."""
-    latencies = {}
-    for path in sorted(root.glob(_LATENCIES)):
-        with open(path, newline="") as file:
-            for row in csv.DictReader(file):
-                latencies[_drop_setting(row["config"])] = f"{float(row['ratio']):.1f}"
-    return latencies
+    """Returns the measured ratios of learned configs, by name."""
+    with open(root / _LATENCIES, newline="") as file:
+        return {
+            row["config"]: f"{float(row['ratio']):.1f}" for row in csv.DictReader(file)
+        }

@@ -16,7 +16,7 @@ from mmresizer.utils.cli import load_config
 
 from .benchmark import describe_machine
 from .checks import build_model
-from .costs import input_size
+from .costs import check_input_size, input_size
 
 
 @dataclass
@@ -108,9 +108,11 @@ def find_control(path: str) -> str:
 def _measure(
     path: str, control: str, batch_size: int, device: str, repeats: int
 ) -> PairMeasurement:
-    size = input_size(load_config(path))
+    cfg = load_config(path)
+    size = input_size(cfg)
     if size is None:
         raise InputError(f"the test pipeline of {path} must deliver a fixed size")
+    check_input_size(cfg)
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, *size, device=device)
     timers = []

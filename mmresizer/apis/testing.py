@@ -19,6 +19,7 @@ from .checks import (
     check_trained_weights,
     set_dataloader_defaults,
 )
+from .costs import check_input_size
 
 # What `mmengine.dump` can write.
 _METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")
@@ -62,7 +63,9 @@ def evaluate_model(
                 f"the config {cfg.filename} has no `{name}`: nothing to test"
             )
     check_data(cfg, "test_dataloader")
-    check_trained_weights(build_model(cfg), checkpoint)
+    model = build_model(cfg)
+    check_input_size(cfg)
+    check_trained_weights(model, checkpoint)
     cfg.load_from = checkpoint
     cfg.resume = False
     runner = build_runner(cfg)

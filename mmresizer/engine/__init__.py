@@ -1,9 +1,10 @@
 """Hooks, and the set-up of distributed jobs."""
 
 from .distributed import check_num_processes, leave_distributed, setup_distributed
-from .hooks import ResizerVisualizationHook
+from .hooks import ClipResizerGradHook, ResizerVisualizationHook
 
 __all__ = [
+    "ClipResizerGradHook",
     "ResizerVisualizationHook",
     "check_num_processes",
     "leave_distributed",

@@ -1,7 +1,9 @@
 """Downloads that end with the right bytes or with one clear sentence."""
 
 import errno
+import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -10,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pooch
 import requests
 import urllib3
 from filelock import FileLock
@@ -26,9 +27,6 @@ _CHUNK = 1 << 18
 
 # Answers after which another attempt may succeed.
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
-
-# It reports each file in several lines; the progress bar says enough.
-pooch.get_logger().setLevel("WARNING")
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -49,9 +47,9 @@ def download(
 
     Args:
         url (str): Address, http or https.
-        path (str | os.PathLike): Where the file goes; its folder is made.
-        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX". A file of
-            another digest is refused, and replaced where it lies at ``path``.
+        path (str | os.PathLike): Where the file goes; its folder is made. A file that
+            is there and has another size or digest is replaced by the right one.
+        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX".
         size (int, optional): Published size in bytes.
 
     Returns:
@@ -65,26 +63,39 @@ def download(
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            if size is not None and path.is_file() and path.stat().st_size != size:
-                path.unlink()
-            transfer = _Transfer(path, bool(digest), size)
-            arguments = (url, digest, path.name, path.parent)
-            try:
-                try:
-                    pooch.retrieve(*arguments, downloader=transfer)
-                except ValueError as e:
+            if not is_published(path, digest, size):
+                transfer = _Transfer(url, path, bool(digest), size)
+                transfer.run()
+                if transfer.resumed and not is_published(transfer.part, digest, size):
                     # Parts of two versions of a file may have been put together.
-                    if isinstance(e, InputError) or not transfer.resumed:
-                        raise
-                    pooch.retrieve(*arguments, downloader=transfer)
-            except ValueError as e:
-                if isinstance(e, InputError):
-                    raise
-                raise InputError(
-                    f"{url} is not the published file: its digest is not {digest}; "
-                    "nothing was kept"
-                ) from e
+                    transfer.discard()
+                    transfer.run()
+                if not is_published(transfer.part, digest, size):
+                    transfer.discard()
+                    raise InputError(
+                        f"{url} is not the published file: its digest is not {digest}; "
+                        "nothing was kept"
+                    )
+                transfer.part.replace(path)
+                transfer.discard()
     return path
+
+
+def is_published(path: Path, digest: str | None, size: int | None) -> bool:
+    """Whether a file is there and is the published one, as far as that is known.
+
+    Args:
+        path (Path): The file.
+        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX".
+        size (int, optional): Published size in bytes.
+    """
+    if not path.is_file() or size not in (None, path.stat().st_size):
+        return False
+    if digest is None:
+        return True
+    algorithm, _, expected = digest.partition(":")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == expected.lower()
 
 
 @contextmanager
@@ -103,50 +114,56 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 class _Transfer:
-    """Downloader for pooch that goes on where a broken transfer has stopped.
+    """A transfer that goes on where a broken one has stopped.
 
     Args:
+        url (str): Address.
         path (Path): Final name of the file; the part lies beside it.
         has_digest (bool): Whether the whole will be checked by its digest.
         size (int, optional): Published size in bytes.
     """
 
-    def __init__(self, path: Path, has_digest: bool, size: int | None):
+    def __init__(self, url: str, path: Path, has_digest: bool, size: int | None):
+        self.url = url
         self.part = path.with_name(f"{path.name}.part")
         self.record = path.with_name(f"{path.name}.part.json")
         self.has_digest = has_digest
         self.size = size
         self.resumed = False
 
-    def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Transfers ``url`` into ``output_file``."""
+    def run(self) -> None:
+        """Transfers until the part is complete."""
         self.resumed = False
-        failures = 0
+        failures, furthest = 0, self._offset()
         with tqdm(
             desc=self.part.stem, unit="B", unit_scale=True, disable=None
         ) as progress:
             while True:
-                before = self._offset()
                 try:
-                    if self._request(url, progress):
-                        break
+                    if self._request(progress):
+                        return
                     reason = "the connection broke off"
+                except requests.exceptions.SSLError as e:
+                    raise InputError(
+                        f"cannot download {self.url}: the certificate of the server or "
+                        "proxy is not trusted (REQUESTS_CA_BUNDLE names a file of "
+                        f"trusted ones; {' '.join(str(e).split())})"
+                    ) from e
                 except requests.RequestException as e:
                     reason = _describe(e)
-                failures = 1 if self._offset() > before else failures + 1
+                failures = 1 if self._offset() > furthest else failures + 1
+                furthest = max(furthest, self._offset())
                 if failures == _ATTEMPTS:
                     raise InputError(
-                        f"cannot download {url} ({reason}); check the network and the "
-                        "proxy settings, and run it again to go on from here"
+                        f"cannot download {self.url} ({reason}); check the network and "
+                        "the proxy settings, and run it again to go on from here"
                     )
                 time.sleep(min(2.0 ** (failures - 2), _LONGEST_PAUSE))
-        os.replace(self.part, output_file)
-        self._discard()
 
-    def _request(self, url: str, progress: tqdm) -> bool:
+    def _request(self, progress: tqdm) -> bool:
         """Asks for what is missing; returns whether the file is complete now."""
-        if not self._can_resume(url):
-            self._discard()
+        if not self._can_resume():
+            self.discard()
         offset = self._offset()
         validator = self._read_record().get("validator")
         headers = {"Accept-Encoding": "identity"}
@@ -156,14 +173,16 @@ class _Transfer:
             if validator:
                 headers["If-Range"] = validator
         with requests.get(
-            url, headers=headers, stream=True, timeout=_TIMEOUT
+            self.url, headers=headers, stream=True, timeout=_TIMEOUT
         ) as answer:
-            if answer.status_code == 416:  # the part is longer than the file
-                self._discard()
+            if answer.status_code == 416:  # nothing lies behind the part
+                if answer.headers.get("Content-Range") == f"bytes */{offset}":
+                    return True
+                self.discard()
                 return False
             if answer.status_code not in _TRANSIENT and not answer.ok:
                 raise InputError(
-                    f"cannot download {url}: the server answers "
+                    f"cannot download {self.url}: the server answers "
                     f"{answer.status_code} {answer.reason}"
                 )
             answer.raise_for_status()
@@ -171,54 +190,55 @@ class _Transfer:
                 found = _CONTENT_RANGE.fullmatch(
                     answer.headers.get("Content-Range", "")
                 )
-                changed = offset and validator != _validator(answer)
+                changed = offset and _validator(answer) not in (None, validator)
                 if not found or int(found[1]) != offset or changed:
-                    self._discard()
+                    self.discard()
                     raise requests.RequestException("it sends another range than asked")
                 total: int | None = int(found[2])
             else:
+                self.discard()  # of the old part nothing must stay behind the new one
                 offset = 0
                 length = answer.headers.get("Content-Length", "")
-                total = int(length) if length.isdecimal() else None
-            self._check_size(url, total, offset)
-            record = {"url": url, "validator": _validator(answer)}
-            self.record.write_text(json.dumps(record))
+                total = int(length) if length.isdecimal() else self.size
+            self._check_total(total, offset)
+            if not offset:
+                record = {"url": self.url, "validator": _validator(answer)}
+                self.record.write_text(json.dumps(record))
             progress.total = total
             progress.n = offset
-            with open(self.part, "r+b" if offset else "wb") as file:
-                file.seek(offset)
+            with open(self.part, "ab") as file:
                 for chunk in _stream(answer):
                     file.write(chunk)
                     progress.update(len(chunk))
-        if total is None and self.size is not None:
-            self._check_size(url, self._offset(), self._offset())
-        return total is None or self._offset() == total
+        if self._offset() > (total or math.inf):
+            self._check_total(self._offset(), self._offset())
+        return total in (None, self._offset())
 
-    def _check_size(self, url: str, total: int | None, offset: int) -> None:
+    def _check_total(self, total: int | None, offset: int) -> None:
         """Refuses another file than the published one, and one that does not fit."""
         if total is None:
             return
         if self.size not in (None, total):
-            self._discard()
+            self.discard()
             raise InputError(
-                f"{url} is not the published file: it has {total:,} bytes, not "
+                f"{self.url} is not the published file: it has {total:,} bytes, not "
                 f"{self.size:,}"
             )
         free = shutil.disk_usage(self.part.parent).free
         if total - offset > free:
             raise InputError(
-                f"{url} needs {(total - offset) / 1e9:.2f} GB more in "
+                f"{self.url} needs {(total - offset) / 1e9:.2f} GB more in "
                 f"{str(self.part.parent)!r}, but {free / 1e9:.2f} GB are free"
             )
 
     def _offset(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _can_resume(self, url: str) -> bool:
+    def _can_resume(self) -> bool:
         """Whether the part is of this address and a changed file would be noticed."""
         record = self._read_record()
         noticed = self.has_digest or bool(record.get("validator"))
-        return self._offset() > 0 and record.get("url") == url and noticed
+        return self._offset() > 0 and record.get("url") == self.url and noticed
 
     def _read_record(self) -> dict:
         try:
@@ -227,7 +247,8 @@ class _Transfer:
             record = None
         return record if isinstance(record, dict) else {}
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Removes the part and what is known of it."""
         self.part.unlink(missing_ok=True)
         self.record.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """Unpacking of archives from the network."""
 
 import gzip
+import lzma
 import os
 import shutil
 import stat
@@ -20,9 +21,13 @@ _DAMAGES = (
     gzip.BadGzipFile,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
-    UnicodeDecodeError,  # of names
+    ValueError,  # of names: no UTF-8, or with a NUL
     RuntimeError,  # what zipfile says of encryption and of unknown compression
+    FileExistsError,  # an entry that is both a file and a folder
+    IsADirectoryError,
+    NotADirectoryError,
 )
 
 
@@ -55,6 +60,8 @@ def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with file, open(target, "wb") as output:
                 shutil.copyfileobj(file, output)
+    except InputError:
+        raise
     except _DAMAGES as e:
         raise InputError(
             f"{str(archive)!r} is no complete zip or tar.gz archive ({e})"

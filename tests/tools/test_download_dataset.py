@@ -45,7 +45,11 @@ def test_success_is_one_line(run_tool, ava):
     ("tool", "arguments", "sentence"),
     [
         (DOWNLOAD, ["--dataset", "cifar"], "no dataset 'cifar'; it must be one of ima"),
-        (DOWNLOAD, ["--dataset", "cub", "--dest", "file"], "cannot write to '.*file'"),
+        (
+            DOWNLOAD,
+            ["--dataset", "cub", "--dest", "file"],
+            "cannot read or write '.*file'",
+        ),
         (DOWNLOAD, ["--dataset", "imagenet", "--dest", "."], "image-net.org after reg"),
         (CONVERT, ["cub", "data"], r"'data' must hold classes\.txt, which is missing"),
     ],

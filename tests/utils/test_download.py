@@ -1,5 +1,6 @@
 """Downloads from a local server that is slow, breaks off, lies and changes its mind."""
 
+import errno
 import hashlib
 import multiprocessing
 import re
@@ -232,15 +233,79 @@ def test_disk_without_room(server, tmp_path, monkeypatch):
         download(server.url, tmp_path / "f")
 
 
-def test_disk_fills_up(server, monkeypatch):
-    """/dev/full is a disk without room, to the kernel."""
-    transfer = module._Transfer(module.Path("/dev/full"), False, None)
-    with (
-        pytest.raises(InputError, match="the disk of '/dev' is full"),
-        module._writing(transfer.part.parent),
-        open("/dev/full", "w") as file,
-    ):
-        file.write("x" * 100_000)
+def test_disk_fills_up(server, tmp_path, monkeypatch):
+    """What has come stays, and the next call goes on from there."""
+
+    def stream(answer):
+        yield answer.raw.read(100_000)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_stream", stream)
+        with pytest.raises(InputError, match=r"the disk of .* is full"):
+            download(server.url, tmp_path / "f", DIGEST)
+    assert visible(tmp_path) == ["f.part", "f.part.json"]
+    assert download(server.url, tmp_path / "f", DIGEST).read_bytes() == CONTENT
+    assert server.requests[-1][1] == "bytes=100000-"
+
+
+def test_complete_part(server, tmp_path, monkeypatch):
+    """A call that was interrupted when all was there brings nothing twice."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Path, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            download(server.url, tmp_path / "f", DIGEST)
+    assert visible(tmp_path) == ["f.part", "f.part.json"]
+    sizes = []
+    server.faults = [lambda *answer: sizes.append(len(answer[2])) or answer]
+    assert download(server.url, tmp_path / "f", DIGEST).read_bytes() == CONTENT
+    assert sizes == []  # the server had nothing to send
+
+
+def test_range_without_validator(server, tmp_path):
+    """The answer to If-Range need not repeat it."""
+
+    def strip(status, headers, body):
+        del headers["ETag"]
+        return status, headers, body
+
+    server.faults = [cut(100_000), strip]
+    assert download(server.url, tmp_path / "f").read_bytes() == CONTENT
+    assert [range_ for _, range_ in server.requests] == [None, "bytes=100000-"]
+
+
+def test_unknown_length(server, tmp_path):
+    """The published size tells that a transfer without a length is not complete."""
+
+    def strip(status, headers, body):
+        del headers["Content-Length"]
+        return status, headers, body[:100_000]
+
+    server.faults = [strip]
+    path = download(server.url, tmp_path / "f", size=len(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert server.requests[-1][1] == "bytes=100000-"
+
+
+def test_untrusted_certificate(server, tmp_path, monkeypatch):
+    def get(*_, **__):
+        raise module.requests.exceptions.SSLError("self-signed certificate")
+
+    monkeypatch.setattr(module.requests, "get", get)
+    with pytest.raises(InputError, match=r"not trusted .*REQUESTS_CA_BUNDLE.*self-sig"):
+        download(server.url, tmp_path / "f")
+
+
+def test_other_file_stays_until_the_right_one_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    (tmp_path / "f").write_bytes(b"half of it")
+    with pytest.raises(InputError, match="cannot be reached"):
+        download("http://127.0.0.1:9/file.bin", tmp_path / "f", DIGEST, len(CONTENT))
+    assert (tmp_path / "f").read_bytes() == b"half of it"
 
 
 def test_unwritable_folder(server, tmp_path):

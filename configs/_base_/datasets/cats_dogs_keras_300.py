@@ -10,16 +10,24 @@ pipeline = [
     dict(type="PackInputs"),
 ]
 
-cats_dogs = dict(
-    data_root="data/PetImages",
-    data_prefix="",
-    metainfo=dict(classes=("cat", "dog")),
-    pipeline=pipeline,
-)
 train_dataloader = dict(
-    batch_size=64, dataset=dict(ann_file="meta/train_40.txt", **cats_dogs)
+    batch_size=64,
+    dataset=dict(
+        data_root="data/PetImages",
+        data_prefix="",
+        ann_file="meta/train_40.txt",
+        metainfo=dict(classes=("cat", "dog")),
+        pipeline=pipeline,
+    ),
 )
 val_dataloader = dict(
-    batch_size=64, dataset=dict(ann_file="meta/val_10.txt", **cats_dogs)
+    batch_size=64,
+    dataset=dict(
+        data_root="data/PetImages",
+        data_prefix="",
+        ann_file="meta/val_10.txt",
+        metainfo=dict(classes=("cat", "dog")),
+        pipeline=pipeline,
+    ),
 )
 test_dataloader = val_dataloader

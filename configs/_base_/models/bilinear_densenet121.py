@@ -1,9 +1,9 @@
-# DenseNet-121 behind bilinear interpolation, trained with the paper's loss.
+# DenseNet-121 behind bilinear interpolation to 224 px, trained with the paper's loss.
 _base_ = ["mmpretrain::_base_/models/densenet/densenet121.py"]
 
 model = dict(
     type="mmresizer.ResizerClassifier",
-    resizer=dict(type="mmresizer.InterpolationResizer"),
+    resizer=dict(type="mmresizer.InterpolationResizer", output_size=224),
     head=dict(
         loss=dict(_delete_=True, type="LabelSmoothLoss", label_smooth_val=0.1),
     ),

@@ -1,7 +1,7 @@
-# Inception-v2 behind bilinear interpolation, trained with the paper's loss.
+# Inception-v2 behind bilinear interpolation to 224 px, trained with the paper's loss.
 model = dict(
     type="mmresizer.ResizerClassifier",
-    resizer=dict(type="mmresizer.InterpolationResizer"),
+    resizer=dict(type="mmresizer.InterpolationResizer", output_size=224),
     backbone=dict(type="mmresizer.InceptionV2"),
     neck=dict(type="GlobalAveragePooling"),
     head=dict(

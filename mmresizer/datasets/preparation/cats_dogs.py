@@ -1,7 +1,7 @@
 """Asirra's cats and dogs: Microsoft's archive, and a small part of it."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +12,17 @@ from tqdm import tqdm
 
 from mmresizer.utils import InputError
 
-from .folders import check_classes, check_images, describe_stray, load_image
+from .folders import (
+    check_classes,
+    check_images,
+    describe_stray,
+    load_image,
+    write_missing,
+)
 
 _CLASSES = ("Cat", "Dog")
 _NUM_IMAGES = 12_500  # of each class
-_SPLITS = ("val_10", "train_40", "train_90")
+_SPLITS = ("val_10.txt", "train_40.txt", "train_90.txt")
 
 _SUBSET = {"train": 900, "val": 1000}
 _SUBSET_SIDE = 300
@@ -29,10 +35,10 @@ def prepare(folder: Path) -> str:
     """Checks the images and writes the lists for training and validation to ``meta/``.
 
     Every image is decoded; those that cannot be are named in ``meta/damaged.txt`` and
-    left out. Of the others, shuffled with seed 0, the first 10 % are ``val_10.txt``,
+    left out. Of all images, shuffled with seed 0, the first 10 % make ``val_10.txt``,
     the next 40 % ``train_40.txt`` (the shares of Keras's example) and all but the first
-    10 % ``train_90.txt``. A line holds the path below ``folder`` and the label, 0 for a
-    cat.
+    10 % ``train_90.txt``, each without the damaged ones. A line holds the path below
+    ``folder`` and the label, 0 for a cat. Files that are there are kept.
 
     Raises:
         InputError: If the number of images of a class differs.
@@ -41,33 +47,36 @@ def prepare(folder: Path) -> str:
         path for name in _CLASSES for path in check_images(folder / name, _NUM_IMAGES)
     ]
     meta = folder / "meta"
-    paths = [meta / f"{name}.txt" for name in ("damaged", *_SPLITS)]
-    if not all(path.is_file() for path in paths):
-        meta.mkdir(exist_ok=True)
+    if not all((meta / name).is_file() for name in ("damaged.txt", *_SPLITS)):
+        readable = _map(_is_readable, images)
         names = [path.relative_to(folder).as_posix() for path in images]
-        damaged = [
-            name
-            for name, readable in zip(names, _map(_is_readable, images), strict=True)
-            if not readable
-        ]
-        lists = dict(zip(_SPLITS, _split(set(names) - set(damaged)), strict=True))
-        for path, lines in zip(paths, [damaged, *lists.values()], strict=True):
-            path.write_text("".join(f"{line}\n" for line in lines))
-    damaged = paths[0].read_text().splitlines()
-    return f"{len(images) - len(damaged):,} images of cats and dogs; " + (
-        f"{len(damaged)} damaged ones left out ({', '.join(damaged)})"
-        if damaged
+        damaged = {
+            n for n, is_readable in zip(names, readable, strict=True) if not is_readable
+        }
+        write_missing(meta, {"damaged.txt": sorted(damaged), **_split(names, damaged)})
+    left_out = (meta / "damaged.txt").read_text().splitlines()
+    return f"{len(images) - len(left_out):,} images of cats and dogs; " + (
+        f"{len(left_out)} damaged ones left out ({', '.join(left_out)})"
+        if left_out
         else "none is damaged"
     )
 
 
-def _split(names: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
+def _split(names: Iterable[str], damaged: Collection[str]) -> dict[str, list[str]]:
     """Returns the lines of the lists of :data:`_SPLITS`."""
-    lines = [f"{name} {_CLASSES.index(name.partition('/')[0])}" for name in names]
-    lines.sort()
-    random.Random(0).shuffle(lines)
-    val, train = round(0.1 * len(lines)), round(0.5 * len(lines))
-    return lines[:val], lines[val:train], lines[val:]
+    # All are shuffled: a decoder that reads one more must not change the rest.
+    shuffled = sorted(names)
+    random.Random(0).shuffle(shuffled)
+    val, train = round(0.1 * len(shuffled)), round(0.5 * len(shuffled))
+    parts = (shuffled[:val], shuffled[val:train], shuffled[val:])
+    return {
+        file: [
+            f"{name} {_CLASSES.index(name.partition('/')[0])}"
+            for name in part
+            if name not in damaged
+        ]
+        for file, part in zip(_SPLITS, parts, strict=True)
+    }
 
 
 def _is_readable(path: Path) -> bool:

@@ -17,6 +17,7 @@ from .folders import (
     check_images,
     describe_stray,
     load_image,
+    write_missing,
 )
 
 # The images of a species have numbers in a row.
@@ -47,7 +48,8 @@ _SIDE = 224
 def prepare_17(folder: Path) -> str:
     """Checks Flowers17 and writes its three splits as ``meta/{train,val,test}N.txt``.
 
-    A line holds the name of an image in ``jpg/`` and its label, from 0.
+    A line holds the name of an image in ``jpg/`` and its label, from 0. Files that are
+    there are kept.
 
     Raises:
         InputError: If images are missing, or the file of the splits is or lacks one.
@@ -60,15 +62,15 @@ def prepare_17(folder: Path) -> str:
         for k in range(1, _NUM_SPLITS + 1)
     }
     splits = _load_mat(folder / "datasplits.mat", keys.values())
-    (folder / "meta").mkdir(exist_ok=True)
+    lists: dict[str, list[str]] = {}
     for (split, k), key in keys.items():
-        lines = []
+        lines = lists[f"{split}{k}.txt"] = []
         for image in splits[key]:
             name = f"image_{image:04d}.jpg"
             if name not in names:
                 raise InputError(f"{str(folder / 'jpg')!r} lacks {name!r}")
-            lines.append(f"{name} {(image - 1) // _IMAGES_A_SPECIES}\n")
-        (folder / "meta" / f"{split}{k}.txt").write_text("".join(lines))
+            lines.append(f"{name} {(image - 1) // _IMAGES_A_SPECIES}")
+    write_missing(folder / "meta", lists)
     return f"{number:,} images of {len(SPECIES)} species, {_NUM_SPLITS} splits"
 
 

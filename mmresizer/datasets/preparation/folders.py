@@ -1,6 +1,8 @@
 """Images and folders of them, one a class."""
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -71,7 +73,12 @@ def check_classes(folder: Path, classes: Sequence[str], num_images: int) -> list
             f"{str(folder)!r} must hold exactly the {len(classes)} folders of its "
             f"classes, but of these are {' and '.join(faults)}"
         )
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    # Datasets follow links, which `Path.rglob` does not.
+    files = [
+        Path(root, name)
+        for root, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    ]
     stray = [p for p in files if not is_image(p) or p.parent == folder]
     if len(files) - len(stray) != num_images:
         raise InputError(
@@ -104,4 +111,23 @@ def describe_stray(stray: Sequence[Path]) -> str:
     """Says which files are passed over, for the end of a report."""
     if not stray:
         return ""
-    return f"; passed over {len(stray)} stray file(s), such as {str(stray[0])!r}"
+    example = "/".join(stray[0].parts[-2:])
+    return f"; passed over {len(stray)} stray file(s), such as {example!r}"
+
+
+def write_missing(folder: Path, lists: Mapping[str, Iterable[str]]) -> None:
+    """Writes text files of one item a line; those that are there are kept.
+
+    A file has its name only when it is complete.
+
+    Args:
+        folder (Path): Made if it is missing.
+        lists (Mapping[str, Iterable[str]]): Lines by the name of the file.
+    """
+    folder.mkdir(exist_ok=True)
+    for name, lines in lists.items():
+        if not (folder / name).exists():
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+                file = Path(temporary, name)
+                file.write_text("".join(f"{line}\n" for line in lines))
+                file.replace(folder / name)

@@ -3,12 +3,13 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from mmresizer.utils import InputError
-from mmresizer.utils.download import download
+from mmresizer.utils.download import download, is_published
 from mmresizer.utils.unpack import unpack
 
 from .sources import SOURCES, Archive, Source
@@ -19,7 +20,8 @@ def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
 
     What has to be downloaded is, and unpacked and checked beside its final place, which
     it takes when it is complete. A folder that is there already is checked only, and
-    gets the annotation files that are missing.
+    gets the annotation files that are missing. An archive that lies in ``dest`` under
+    its own name is used and kept.
 
     Args:
         name (str): One of :data:`SOURCES`.
@@ -37,16 +39,16 @@ def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
     folder = dest / source.folder
     try:
         if folder.exists():  # perhaps where nothing can be written, as need not be
-            report = source.prepare(folder)
+            report = _check(source, folder)
         else:
             dest.mkdir(parents=True, exist_ok=True)
             with FileLock(dest / f".{name}.lock"):
                 made = folder.exists()  # by a process that had the lock before
-                report = source.prepare(folder) if made else _make(source, dest)
+                report = _check(source, folder) if made else _make(source, dest)
     except OSError as e:
         raise InputError(
-            f"cannot write to {str(dest)!r} ({e.strerror or e}); --dest must be a "
-            "folder with room that can be written"
+            f"cannot read or write {str(e.filename or dest)!r} ({e.strerror or e}); "
+            "--dest must be a folder with room that can be written"
         ) from e
     return f"{name}: {report}, in {str(folder)!r}"
 
@@ -68,6 +70,17 @@ def check_dataset(name: str, folder: str | os.PathLike) -> str:
     if not Path(folder).is_dir():
         raise InputError(f"the folder {str(folder)!r} does not exist")
     return f"{name}: {source.prepare(Path(folder))}"
+
+
+def _check(source: Source, folder: Path) -> str:
+    """Prepares a folder that was there before."""
+    try:
+        return source.prepare(folder)
+    except InputError as e:
+        hint = "; complete it, or move it away to have it made anew"
+        raise InputError(
+            f"{e}{hint if source.archives or source.parent else ''}"
+        ) from e
 
 
 def _find_source(name: str) -> Source:
@@ -99,13 +112,25 @@ def _make(source: Source, dest: Path) -> str:
             else:
                 target.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
-        report = source.prepare(folder)
+        try:
+            report = source.prepare(folder)
+        except InputError as e:
+            # The folder has not got its place, and goes.
+            raise InputError(str(e).replace(f"{made}/", "")) from e
         folder.rename(dest / source.folder)
     for file in files:
-        file.unlink()
-        file.with_name(f".{file.name}.lock").unlink(missing_ok=True)
+        if file.parent != dest:
+            file.unlink()
+            file.with_name(f".{file.name}.lock").unlink(missing_ok=True)
+    with suppress(OSError):  # missing, or not empty: of another dataset
+        (dest / ".downloads").rmdir()
     return report
 
 
 def _fetch(archive: Archive, dest: Path) -> Path:
-    return download(archive.url, dest / archive.name, archive.digest, archive.size)
+    """Returns an archive: the one that the user has put there, or a downloaded one."""
+    file = dest / archive.name
+    if is_published(file, archive.digest, archive.size):
+        return file
+    file = dest / ".downloads" / archive.name
+    return download(archive.url, file, archive.digest, archive.size)

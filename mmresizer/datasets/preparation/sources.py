@@ -1,7 +1,8 @@
 """Where the datasets come from: addresses, published sizes and digests.
 
-Sizes and SHA-256 digests are those of TensorFlow Datasets, for Imagewoof those of
-fastai and FastAI.jl; MD5 digests those of torchvision and of DeepMind's dm_nevis.
+Sizes and SHA-256 digests are those of TensorFlow Datasets, for Imagewoof of fastai and
+FastAI.jl, for Flowers17 of projects that download it; the MD5 digest is of DeepMind's
+dm_nevis. No archive has been fetched by us.
 """
 
 from collections.abc import Callable

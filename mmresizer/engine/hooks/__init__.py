@@ -1,5 +1,6 @@
 """Hooks of the Runner."""
 
+from .clip_resizer_grad_hook import ClipResizerGradHook
 from .resizer_visualization_hook import ResizerVisualizationHook
 
-__all__ = ["ResizerVisualizationHook"]
+__all__ = ["ClipResizerGradHook", "ResizerVisualizationHook"]
