@@ -425,7 +425,8 @@ def markdown_table(path: Path) -> str:
         "",
         f"Made by `python tools/analysis_tools/check_backbones.py --out {out}` "
         f"with torch {versions['torch']}, MMPretrain {versions['mmpretrain']} and ONNX "
-        f"Runtime {versions['onnxruntime']}, {versions['date']}.",
+        f"Runtime {versions['onnxruntime']}, {versions['date']}. The column `onnx` "
+        "needs `pip install onnx onnxruntime`.",
         "",
         "The backbones that MMPretrain registers, each in its smallest published model "
         "(MMPretrain's config of that name, with its neck, head and loss; arguments of "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,13 +95,13 @@ def build_training(runner: Runner, cfg: Config) -> None:
             f"the training data has {len(classes)} classes ({', '.join(classes)}), but "
             f"model.head.num_classes is {num_classes}"
         )
-    # A label is the position of the folder, so that one more or less shifts the others.
     folders, val_folders = _class_folders(dataset), _class_folders(val)
     if val is not None and folders and val_folders and folders != val_folders:
         raise InputError(
             f"the folders {dataset.img_prefix!r} and {val.img_prefix!r} must hold the "
             f"same classes, but {min(folders ^ val_folders)!r} is in one of them only"
         )
+    _check_class_folders(dataset, cfg)
 
 
 def check_test_classes(runner: Runner, cfg: Config) -> None:
@@ -111,14 +112,22 @@ def check_test_classes(runner: Runner, cfg: Config) -> None:
     """
     with _input_errors(f"the test loop or its data, of {cfg.filename}"):
         dataset = runner.test_loop.dataloader.dataset
+    _check_class_folders(dataset, cfg)
+
+
+def _check_class_folders(dataset: Any, cfg: Config) -> None:
+    """Checks that a dataset with one folder a class has as many as the head.
+
+    A label is the position of the folder: one more or less shifts those behind it.
+    """
     folders = _class_folders(dataset)
     model = cfg.model.get("module", cfg.model)  # test-time augmentation wraps it
     num_classes = (model.get("head") or {}).get("num_classes")
     if folders and num_classes and len(folders) != num_classes:
         raise InputError(
             f"the folder {dataset.img_prefix!r} must hold one folder for each of the "
-            f"{num_classes} classes of model.head, but holds {len(folders)}: "
-            f"{', '.join(sorted(folders))}"
+            f"{num_classes} classes of model.head.num_classes, but holds "
+            f"{len(folders)}: {', '.join(sorted(folders))}"
         )
 
 
@@ -191,7 +200,8 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
                     state = "is empty" if folder.is_dir() else "does not exist"
                     raise InputError(
                         f"the folder {str(folder)!r} of {name} {state}; put the "
-                        f"dataset there, link it, or set {name}.dataset.data_root"
+                        "dataset there (tools/misc/download_dataset.py), link it, or "
+                        f"set {name}.dataset.data_root"
                     )
 
 

@@ -141,7 +141,7 @@ def build_model_to_count(cfg: Config) -> nn.Module:
     """
     cfg = deepcopy(cfg)
     cfg.setdefault("launcher", "none")
-    _check_is_classifier(cfg)
+    check_is_classifier(cfg)
     for part in (cfg.model, cfg.model.get("backbone")):
         if isinstance(part, dict):  # timm's and Hugging Face's models load at once
             part.pop("pretrained", None)
@@ -172,10 +172,16 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _check_is_classifier(cfg: Config) -> None:
+def check_is_classifier(cfg: Config) -> None:
+    """Checks that the model of a config is an image classifier.
+
+    Raises:
+        InputError: If there is no model, or it is another one.
+    """
     model = cfg.get("model")
     if not isinstance(model, dict):
         raise InputError(f"the config {cfg.filename} has no `model`")
+    model = model.get("module", model)  # test-time augmentation wraps it
     init_default_scope(cfg.get("default_scope", "mmengine"))
     kind = model.get("type")
     if isinstance(kind, str):
@@ -186,8 +192,8 @@ def _check_is_classifier(cfg: Config) -> None:
     is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
     if cls is not None and not is_classifier:  # building says what an unknown name is
         raise InputError(
-            f"the model of {cfg.filename} must be an image classifier with a resizer, "
-            f"but it is of type {kind!r}"
+            f"the model of {cfg.filename} must be an image classifier, but it is of "
+            f"type {kind!r}"
         )
 
 

@@ -19,7 +19,7 @@ from .checks import (
     check_trained_weights,
     set_dataloader_defaults,
 )
-from .costs import check_input_size
+from .costs import check_input_size, check_is_classifier
 
 # What `mmengine.dump` can write.
 _METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")
@@ -57,6 +57,7 @@ def evaluate_model(
             raise InputError(f"--out must be a file that can be written, got {out!r}")
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
+    check_is_classifier(cfg)
     for name in ("test_dataloader", "test_cfg", "test_evaluator"):
         if cfg.get(name) is None:
             raise InputError(

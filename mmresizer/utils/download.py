@@ -227,8 +227,8 @@ class _Transfer:
         free = shutil.disk_usage(self.part.parent).free
         if total - offset > free:
             raise InputError(
-                f"{self.url} needs {(total - offset) / 1e9:.2f} GB more in "
-                f"{str(self.part.parent)!r}, but {free / 1e9:.2f} GB are free"
+                f"{self.url} needs {(total - offset) / 1e6:,.1f} MB more in "
+                f"{str(self.part.parent)!r}, but {free / 1e6:,.1f} MB are free"
             )
 
     def _offset(self) -> int:

@@ -28,6 +28,7 @@ def flowers_config(tmp_path, image_folder):
         {
             "model.backbone": dict(base_channels=8, stem_channels=8),
             "model.head.in_channels": 64,
+            "model.head.num_classes": 2,
             "train_dataloader.dataset.data_root": str(image_folder),
             "val_dataloader.dataset.data_root": str(image_folder),
             "test_dataloader.dataset.data_root": str(image_folder),
@@ -288,6 +289,26 @@ def test_refuses_splits_of_different_classes(
         r"must hold the same classes, but 'copy of iris' is in one of them only",
         error(output),
     ), output
+
+
+def test_refuses_a_missing_class(run_tool, flowers_config, image_folder, tmp_path):
+    """In both splits, so that they agree, but not with the head."""
+    status, output = run_tool(
+        "train.py", flowers_config, "--work-dir", tmp_path / "run",
+        "--cfg-options", "model.head.num_classes=3",
+    )  # fmt: skip
+    assert status == 1
+    assert re.search(
+        r"must hold one folder for each of the 3 classes .*holds 2: daisy, iris",
+        error(output),
+    ), output
+
+
+def test_refuses_another_task(run_tool, demo_config, tmp_path):
+    config = demo_config(**{"model": dict(type="SimCLR", _delete_=True)})
+    status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
+    assert status == 1
+    assert re.search(r"must be an image classifier, .*type 'SimCLR'", error(output))
 
 
 def test_passes_over_stray_files(run_tool, flowers_config, image_folder, tmp_path):

@@ -229,7 +229,7 @@ def test_disk_without_room(server, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module.shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000)
     )
-    with pytest.raises(InputError, match=r"but 0\.00 GB are free"):
+    with pytest.raises(InputError, match=r"needs 0\.3 MB .*but 0\.1 MB are free"):
         download(server.url, tmp_path / "f")
 
 
