@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mmengine.optim import build_optim_wrapper
 from modelindex.load_model_index import load
 
 from mmresizer.apis.checks import build_model
-from mmresizer.apis.costs import input_size, pipeline_size
+from mmresizer.apis.costs import (
+    build_model_to_count,
+    input_size,
+    pipeline_size,
+)
 from mmresizer.apis.model_zoo import get_facts, list_configs, render_pages
 from mmresizer.utils.cli import load_config
 
@@ -137,6 +142,28 @@ def test_resolution_is_set_in_one_place():
         "1.64": {"in1k_368"},
         "2": {"in1k_448"},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "backbone_rate"),
+    [
+        ("resizerx2_swin-base_1xb8-stable_cub_384px", 1e-4, 5e-6 / 8),
+        ("resizerx2_resnet50_1xb8-stable_cub_448px", 0.01 / 8 / 10, 0.01 / 8),
+    ],
+)
+def test_stable_rates(name, rate, backbone_rate):
+    """What AdamW and SGD get for the resizer and for the backbone."""
+    cfg = load_once(ROOT / "configs/cub" / f"{name}.py")
+    model = build_model_to_count(cfg)
+    names = {id(p): n for n, p in model.named_parameters()}
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    rates = defaultdict(set)
+    for group in wrapper.optimizer.param_groups:
+        for parameter in group["params"]:
+            rates[names[id(parameter)].split(".")[0]].add(group["lr"])
+    assert list(rates["resizer"]) == pytest.approx([rate])
+    assert list(rates["backbone"]) == pytest.approx([backbone_rate])
+    assert list(rates["head"]) == pytest.approx([backbone_rate])
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_refuses_arguments(run_tool, demo_config, tmp_path, arguments, sentence)
         (None, "the config .* does not exist"),
         ("model = dict(", "cannot read the config .*SyntaxError"),
         ("_base_ = ['mmresizer::flowers/absent.py']", "cannot read .*absent.py"),
-        ("a = 1", "has no `train_dataloader`"),
+        ("a = 1", "has no `model`"),
     ],
 )
 def test_refuses_config_files(run_tool, tmp_path, text, sentence):
