@@ -23,6 +23,6 @@ test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=0.01 / 8))
 auto_scale_lr = dict(base_batch_size=8)
 default_hooks = dict(
-    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3)
+    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
+    resizer=dict(type="mmresizer.ResizerVisualizationHook", interval=10),
 )
-custom_hooks = [dict(type="mmresizer.ResizerVisualizationHook", interval=10)]

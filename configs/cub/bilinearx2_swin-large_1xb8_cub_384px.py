@@ -22,4 +22,6 @@ test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 # batch.
 optim_wrapper = dict(optimizer=dict(lr=5e-6 / 8))
 auto_scale_lr = dict(base_batch_size=8)
-custom_hooks = [dict(type="mmresizer.ResizerVisualizationHook", interval=10)]
+default_hooks = dict(
+    resizer=dict(type="mmresizer.ResizerVisualizationHook", interval=10)
+)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
 from mmresizer.utils import InputError
@@ -105,6 +106,33 @@ def find_control(path: str) -> str:
     return str(control)
 
 
+def measure_latencies(
+    models: Sequence[nn.Module], images: Sequence[Tensor], repeats: int = 7
+) -> list[list[float]]:
+    """Measures the inference of models in turns, so that all see the same disturbance.
+
+    Args:
+        models (Sequence[nn.Module]): Are set to evaluation.
+        images (Sequence[Tensor]): For each model a batch of shape (N, C, H, W).
+        repeats (int): Number of batches of each model. Defaults to 7.
+
+    Returns:
+        list[list[float]]: For each repeat the seconds of each model.
+    """
+    timers = [
+        Timer(
+            "model(images)",
+            globals=dict(model=model.eval(), images=batch),
+            num_threads=torch.get_num_threads(),
+        )
+        for model, batch in zip(models, images, strict=True)
+    ]
+    with torch.no_grad():
+        for timer in timers:
+            timer.timeit(2)  # the first chooses kernels and allocates
+        return [[timer.timeit(1).mean for timer in timers] for _ in range(repeats)]
+
+
 def _measure(
     path: str, control: str, batch_size: int, device: str, repeats: int
 ) -> PairMeasurement:
@@ -115,20 +143,8 @@ def _measure(
     check_input_size(cfg)
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, *size, device=device)
-    timers = []
-    for name in (control, path):
-        model = build_model(load_config(name)).to(device)
-        model.eval()
-        timer = Timer(
-            "model(images)",
-            globals=dict(model=model, images=images),
-            num_threads=torch.get_num_threads(),
-        )
-        timers.append(timer)
-    with torch.no_grad():
-        for timer in timers:
-            timer.timeit(2)  # the first chooses kernels and allocates
-        times = [[timer.timeit(1).mean for timer in timers] for _ in range(repeats)]
+    models = [build_model(load_config(name)).to(device) for name in (control, path)]
+    times = measure_latencies(models, [images, images], repeats)
     ratios = [learned / plain for plain, learned in times]
     plain, learned = (1e3 * median(t) / batch_size for t in zip(*times, strict=True))
     return PairMeasurement(

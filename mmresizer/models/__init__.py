@@ -6,13 +6,19 @@ from .classifiers import (
     ResizerHuggingFaceClassifier,
     ResizerTimmClassifier,
 )
-from .resizers import BaseResizer, InterpolationResizer, LearnedResizer
+from .resizers import (
+    BaseResizer,
+    InterpolationResizer,
+    LearnedResizer,
+    MULLERResizer,
+)
 
 __all__ = [
     "BaseResizer",
     "InceptionV2",
     "InterpolationResizer",
     "LearnedResizer",
+    "MULLERResizer",
     "ResizerClassifier",
     "ResizerHuggingFaceClassifier",
     "ResizerTimmClassifier",

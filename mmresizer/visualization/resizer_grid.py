@@ -1,9 +1,11 @@
-"""The picture of a resizer: what goes in, what comes out, and the difference."""
+"""Pictures of resizers: what goes in, what comes out, and the difference."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mmengine.model import BaseModel
@@ -44,14 +46,9 @@ def draw_resizer(
     Raises:
         InputError: If the model has no resizer.
     """
-    resizer = get_resizer(model)
-    training = model.training
-    model.eval()
-    rows = [_resize(model, resizer, image) for image in images]
-    model.train(training)
+    rows = _resize_all(model, images)
 
     figure = Figure(figsize=(2.6 * len(COLUMNS), 2.75 * len(rows) + 0.35), dpi=100)
-    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
     for i, (image, interpolated, learned) in enumerate(rows):
         delta = (learned - interpolated).mean(axis=2)
@@ -61,11 +58,7 @@ def draw_resizer(
         for axis, picture in zip(
             axes[i, :3], (image, interpolated, learned), strict=True
         ):
-            shown, note = _displayable(picture)
-            axis.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axis.set_xlabel(
-                f"{picture.shape[0]}x{picture.shape[1]} px{note}", fontsize=9
-            )
+            _show(axis, picture, picture.shape)
         axes[i, 3].imshow(
             delta, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
         )
@@ -78,10 +71,81 @@ def draw_resizer(
             axes[i, 0].set_ylabel(titles[i], fontsize=9)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=10)
-    for axis in axes.flat:
+    return _render(figure)
+
+
+@torch.no_grad()
+def draw_resizers(
+    models: Mapping[str, BaseModel],
+    images: Sequence[Tensor] | Tensor,
+    titles: Sequence[str] = (),
+) -> np.ndarray:
+    """Draws a grid of one row an image: the input, and what each resizer makes of it.
+
+    The outputs of a row are enlarged, without interpolation, to the size of its input.
+
+    Args:
+        models (Mapping[str, BaseModel]): Models by name, at least one, each with one
+            resizer and a data preprocessor; all take the same images.
+        images (Sequence[Tensor] | Tensor): N images of shape (C, H, W) as the data
+            pipeline delivers them; they may differ in size.
+        titles (Sequence[str]): Names of the rows.
+
+    Returns:
+        np.ndarray: An RGB picture of shape (height, width, 3), uint8.
+
+    Raises:
+        InputError: If a model has no resizer.
+    """
+    columns = [_resize_all(model, images) for model in models.values()]
+    names = ["input", *models]
+    figure = Figure(figsize=(2.6 * len(names), 2.75 * len(images) + 0.7), dpi=100)
+    axes = figure.subplots(len(images), len(names), squeeze=False)
+    for i, row in enumerate(zip(*columns, strict=True)):
+        source = row[0][0]
+        pictures = [source, *(learned for _, _, learned in row)]
+        for axis, picture in zip(axes[i], pictures, strict=True):
+            _show(axis, picture, source.shape)
+        if i < len(titles):
+            axes[i, 0].set_ylabel(textwrap.fill(titles[i], 28), fontsize=9)
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set_title(textwrap.fill(name, 28), fontsize=10)
+    return _render(figure)
+
+
+def _resize_all(
+    model: BaseModel, images: Sequence[Tensor] | Tensor
+) -> list[tuple[np.ndarray, ...]]:
+    """Returns :func:`_resize` of each image, in eval mode."""
+    resizer = get_resizer(model)
+    training = model.training
+    model.eval()
+    rows = [_resize(model, resizer, image) for image in images]
+    model.train(training)
+    return rows
+
+
+def _show(axis: Axes, picture: np.ndarray, size: Sequence[int]) -> None:
+    """Draws a picture, enlarged to (height, width, ...), with its own size below."""
+    shown, note = _displayable(picture)
+    axis.imshow(
+        shown,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        extent=(-0.5, size[1] - 0.5, size[0] - 0.5, -0.5),
+    )
+    axis.set_xlabel(f"{picture.shape[0]}x{picture.shape[1]} px{note}", fontsize=9)
+
+
+def _render(figure: Figure) -> np.ndarray:
+    """Returns the picture of a figure, (height, width, 3), without ticks."""
+    for axis in figure.axes:
         axis.set_xticks([])
         axis.set_yticks([])
     figure.tight_layout()
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -35,6 +35,10 @@ TYPES = {
 # Backbone in the name -> its type and what tells it from others of the type.
 BACKBONES = {
     "densenet121": ("DenseNet", {"arch": "121"}),
+    "efficientnet-lite0": (
+        "mmresizer.ResizerTimmClassifier",
+        {"model_name": "tf_efficientnet_lite0", "pretrained": False},
+    ),
     "inception-v2": ("mmresizer.InceptionV2", {}),
     "mobilenet-v2": ("MobileNetV2", {"widen_factor": 1.0}),
     "resnet18": ("ResNet", {"depth": 18}),
@@ -91,11 +95,12 @@ def test_name(path):
     assert resizer.output_size == int(name["output"])
 
     backbone, arguments = BACKBONES[name["backbone"]]
-    assert cfg.model.backbone.type == backbone
-    assert {key: cfg.model.backbone[key] for key in arguments} == arguments
+    model = cfg.model.get("backbone", cfg.model)  # wrappers of timm have no parts
+    assert model.type == backbone
+    assert {key: model[key] for key in arguments} == arguments
 
     dataset, num_classes = DATASETS[name["dataset"]]
-    assert cfg.model.head.num_classes == num_classes
+    assert cfg.model.get("head", cfg.model).num_classes == num_classes
     assert cfg.data_preprocessor.num_classes == num_classes
     batch = int(name["gpus"]) * int(name["batch"])
     assert cfg.auto_scale_lr.base_batch_size == batch

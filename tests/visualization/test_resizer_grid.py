@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.visualization import draw_resizer
+from mmresizer.visualization import draw_resizer, draw_resizers
 
 MODEL = dict(
     type="mmresizer.ResizerClassifier",
@@ -109,3 +109,73 @@ def test_refuses_a_model_without_resizer():
     model = MODELS.build({**cfg, "type": "mmpretrain.ImageClassifier"})
     with pytest.raises(InputError, match=r"must have one resizer.* has 0"):
         draw_resizer(model, torch.zeros(1, 3, 30, 30))
+
+
+@pytest.fixture
+def grids(monkeypatch):
+    """The axes of each picture, an array of rows and columns."""
+    grids = []
+    original = Figure.subplots
+
+    def subplots(self, *args, **kwargs):
+        grids.append(original(self, *args, **kwargs))
+        return grids[-1]
+
+    monkeypatch.setattr(Figure, "subplots", subplots)
+    return grids
+
+
+def build_model(size, kind="Interpolation"):
+    torch.manual_seed(0)
+    # Zero: the learned resizer interpolates, too, until it is changed.
+    learned = dict(zero_init=True) if kind == "Learned" else {}
+    return MODELS.build(
+        dict(
+            type="mmresizer.ResizerClassifier",
+            resizer=dict(type=f"mmresizer.{kind}Resizer", output_size=size, **learned),
+            backbone=dict(type="mmpretrain.ResNet", depth=18, base_channels=8),
+            data_preprocessor=dict(
+                mean=[100.0, 120.0, 140.0], std=[50.0, 60.0, 70.0], to_rgb=True
+            ),
+        )
+    )
+
+
+def test_grid_of_resizers(grids):
+    learned = build_model(20, "Learned").train()
+    torch.nn.init.constant_(learned.resizer.out.bias, 0.5)
+    models = {"small": build_model(10), "learned": learned, "large": build_model(20)}
+    images = [torch.randint(0, 200, (3, 60, 40)), torch.randint(0, 200, (3, 30, 30))]
+    picture = draw_resizers(models, images, ["a", "b"])
+    assert picture.shape == (620, 1040, 3)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(draw_resizers(models, images, ["a", "b"]), picture)
+    assert grids[0].shape == (2, 4)
+    for axes, image in zip(grids[0], images, strict=True):
+        shown = [axis.images[0].get_array().astype(int) for axis in axes]
+        sizes = [tuple(image.shape[1:]), (10, 10), (20, 20), (20, 20)]
+        assert [picture.shape[:2] for picture in shown] == sizes
+        rgb = image.flip(0).permute(1, 2, 0).numpy()
+        assert np.abs(shown[0] - rgb).max() <= 1
+        # The bias, times the deviations of red, green and blue.
+        assert np.abs(shown[2] - shown[3] - [25, 30, 35]).max() <= 1
+    assert learned.training
+
+
+def test_pictures_of_a_row_have_one_size_on_paper(grids):
+    """A distorted output is stretched back; names do not run into each other."""
+    names = ["a", "a much longer name, in which every change is told"]
+    models = dict(zip(names, map(build_model, (10, 20)), strict=True))
+    draw_resizers(models, [torch.zeros(3, 60, 30)], ["row"])
+    axes = grids[0][0]
+    boxes = [axis.get_window_extent() for axis in axes]
+    for axis, box in zip(axes, boxes, strict=True):
+        assert axis.images[0].get_interpolation() == "nearest"
+        assert box.size == pytest.approx(boxes[0].size)
+        assert box.height == pytest.approx(2 * box.width)
+        title = axis.title.get_window_extent()
+        assert title.width < boxes[1].x0 - boxes[0].x0
+    titles = [axis.get_title().replace("\n", " ") for axis in axes]
+    assert titles == ["input", *names]
+    assert [axis.get_xlabel() for axis in axes] == ["60x30 px", "10x10 px", "20x20 px"]
+    assert axes[0].get_ylabel() == "row"

@@ -1,6 +1,14 @@
 """Hooks of the Runner."""
 
 from .clip_resizer_grad_hook import ClipResizerGradHook
+from .record_run_hook import DivergedError, RecordRunHook
+from .resizer_optimizer_hook import ResizerOptimizerHook
 from .resizer_visualization_hook import ResizerVisualizationHook
 
-__all__ = ["ClipResizerGradHook", "ResizerVisualizationHook"]
+__all__ = [
+    "ClipResizerGradHook",
+    "DivergedError",
+    "RecordRunHook",
+    "ResizerOptimizerHook",
+    "ResizerVisualizationHook",
+]

@@ -3,5 +3,6 @@
 from .base_resizer import BaseResizer
 from .interpolation_resizer import InterpolationResizer
 from .learned_resizer import LearnedResizer
+from .muller_resizer import MULLERResizer
 
-__all__ = ["BaseResizer", "InterpolationResizer", "LearnedResizer"]
+__all__ = ["BaseResizer", "InterpolationResizer", "LearnedResizer", "MULLERResizer"]

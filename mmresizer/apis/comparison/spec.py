@@ -1,0 +1,427 @@
+"""The spec of a comparison: which arms are trained, from which weights, how often."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hub import get_config
+
+from mmresizer.apis.checks import check_data
+from mmresizer.apis.costs import (
+    build_model_to_count,
+    check_input_size,
+    input_size,
+    model_costs,
+)
+from mmresizer.models.utils import get_resizer
+from mmresizer.utils import InputError
+from mmresizer.utils.cli import load_config
+
+_SPEC_KEYS = (
+    "config",
+    "stage1",
+    "options",
+    "arms",
+    "seeds",
+    "warmup_epochs",
+    "holdout",
+    "sweep",
+)
+_ARM_KEYS = (
+    "name",
+    "control",
+    "config",
+    "resizer",
+    "options",
+    "match_flops",
+    "input_size",
+)
+_STAGE1_KEYS = ("options", "checkpoint")
+_HOLDOUT_KEYS = ("fold", "num_splits")
+_SWEEP_KEYS = ("arms", "input_sizes")
+_DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+_MIN_SEEDS = 2  # for an interval
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant of the model.
+
+    Attributes:
+        name (str): Unique in the comparison.
+        control (bool): Whether the others are compared with it.
+        cfg (Config): Config of its training, without seed and folder.
+        base (str): The name without the input size in a sweep, else the name.
+        input_size (tuple[int, int]): Height and width of the pipeline's images.
+        output_size (tuple[int, int]): Height and width of the resizer's images.
+        macs (int): Multiply-accumulates of the model for one image.
+    """
+
+    name: str
+    control: bool
+    cfg: Config = field(repr=False)
+    base: str
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    macs: int
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder for its runs."""
+        return re.sub(r"[^\w.+@-]+", "-", self.name)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A comparison, resolved and checked.
+
+    Attributes:
+        name (str): Of the file.
+        stage1 (Config, optional): Config of the baseline that is trained first.
+        checkpoint (str, optional): The baseline's weights, where they are given.
+        arms (list[Arm]): In the order of the spec.
+        seeds (list[int]): Each arm is trained with each.
+        warmup_epochs (int): Epochs at the start of an arm in which a drop of the
+            accuracy does not count.
+        holdout (str, optional): Which part of the training set is validated on, in
+            words; without it, the validation set is.
+    """
+
+    name: str
+    stage1: Config | None
+    checkpoint: str | None
+    arms: list[Arm]
+    seeds: list[int]
+    warmup_epochs: int
+    holdout: str | None
+
+    @property
+    def controls(self) -> list[Arm]:
+        """The arms that the others are compared with."""
+        return [arm for arm in self.arms if arm.control]
+
+
+def load_spec(path: str, options: dict | None = None) -> Spec:
+    """Loads and checks the spec of a comparison.
+
+    The keys of the file; names that start with an underscore are the file's own:
+
+    - ``config``: the control, a file (seen from the spec) or ``mmresizer::...``.
+    - ``stage1``: ``dict(options={...})`` trains ``config`` first, once a seed, and
+      every arm starts from those weights; ``dict(checkpoint="...")`` names weights for
+      all. Without it each arm starts as its config says.
+    - ``options``: settings by dotted key that all arms share.
+    - ``arms``: dicts with ``name``, ``control`` (whether it is one), ``config`` (in
+      place of the shared one), ``resizer`` (merged into ``model.resizer``),
+      ``options``, ``match_flops`` (name of the arm whose multiply-accumulates the size
+      of this one's output is to match) and ``input_size`` (images are shrunk to it).
+    - ``seeds``: at least two.
+    - ``warmup_epochs``: see :class:`Spec`. Defaults to 0.
+    - ``holdout``: ``dict(fold=0, num_splits=5)`` trains without a fifth of the training
+      set and validates on it.
+    - ``sweep``: ``dict(arms=[...], input_sizes=[...])`` repeats arms at each size.
+
+    Args:
+        path (str): Python file.
+        options (dict, optional): Values by dotted key that override the file's.
+
+    Raises:
+        InputError: If the spec, a config, the data or the weights are at fault.
+    """
+    raw = load_config(path, options).to_dict()
+    raw.pop("launcher", None)
+    raw = {key: value for key, value in raw.items() if not key.startswith("_")}
+    _check_keys(f"the spec {path!r}", raw, _SPEC_KEYS)
+    for key in ("config", "arms", "seeds"):
+        if key not in raw:
+            raise InputError(f"the spec {path!r} has no `{key}`")
+    seeds = _read_seeds(raw["seeds"])
+
+    folder = Path(path).parent
+    stage1, checkpoint = None, None
+    if raw.get("stage1") is not None:
+        _check_keys("stage1", raw["stage1"], _STAGE1_KEYS)
+        checkpoint = raw["stage1"].get("checkpoint")
+        if checkpoint is None:
+            stage1 = _read_config(folder, raw["config"])
+            _merge(stage1, "stage1.options", raw["stage1"].get("options"))
+            _hold_out(stage1, raw.get("holdout"))
+            check_data(stage1, "train_dataloader", "val_dataloader")
+        elif not Path(checkpoint).is_file():
+            raise InputError(f"the stage-1 checkpoint {checkpoint!r} does not exist")
+
+    entries = _sweep(_read_arms(raw["arms"]), raw.get("sweep"))
+    arms: dict[str, Arm] = {}
+    # Those that match another's cost need it first.
+    for entry in sorted(entries, key=lambda entry: "match_flops" in entry):
+        cfg = _read_config(folder, entry.get("config", raw["config"]))
+        _merge(cfg, "options", raw.get("options"))
+        _merge(cfg, f"resizer of {entry['name']!r}", entry.get("resizer"), "resizer")
+        _merge(cfg, f"options of {entry['name']!r}", entry.get("options"))
+        _hold_out(cfg, raw.get("holdout"))
+        arms[entry["name"]] = _resolve(entry, cfg, arms)
+    spec = Spec(
+        name=Path(path).stem,
+        stage1=stage1,
+        checkpoint=checkpoint,
+        arms=[arms[entry["name"]] for entry in entries],
+        seeds=seeds,
+        warmup_epochs=raw.get("warmup_epochs", 0),
+        holdout=_describe_holdout(raw.get("holdout")),
+    )
+    _check_arms(spec, entries)
+    return spec
+
+
+def file_digest(path: str) -> str:
+    """Returns the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_keys(what: str, value: Any, accepted: Sequence[str]) -> None:
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f"{what} must be a dict of {', '.join(accepted)}, but got {value!r}"
+        )
+    for key in value:
+        if key not in accepted:
+            raise InputError(
+                f"{what} has an unknown key {key!r}; accepted are {', '.join(accepted)}"
+            )
+
+
+def _read_seeds(seeds: Any) -> list[int]:
+    is_list = isinstance(seeds, list | tuple)
+    if not is_list or not all(type(s) is int and 0 <= s < 2**32 for s in seeds):
+        raise InputError(
+            f"seeds must be a list of ints from 0 to 2**32 - 1, but got {seeds!r}"
+        )
+    if len(set(seeds)) < max(_MIN_SEEDS, len(seeds)):
+        raise InputError(
+            f"seeds must be {_MIN_SEEDS} or more different ones, for an interval, but "
+            f"got {list(seeds)!r}"
+        )
+    return list(seeds)
+
+
+def _read_arms(arms: Any) -> list[dict]:
+    if not isinstance(arms, list | tuple) or not arms:
+        raise InputError(f"arms must be a list of dicts, but got {arms!r}")
+    for arm in arms:
+        _check_keys("an arm", arm, _ARM_KEYS)
+        name = arm.get("name")
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w .,+@-]*", name):
+            raise InputError(
+                "the name of an arm must be letters, digits, spaces and any of _.,+@-, "
+                f"but got {name!r}"
+            )
+    return [dict(arm) for arm in arms]
+
+
+def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
+    """Returns the arms, those of the sweep at each of its input sizes."""
+    if sweep is None:
+        return arms
+    _check_keys("sweep", sweep, _SWEEP_KEYS)
+    sizes, names = sweep.get("input_sizes"), sweep.get("arms")
+    known = [arm["name"] for arm in arms]
+    if not isinstance(names, list | tuple) or not set(names) <= set(known):
+        raise InputError(
+            f"sweep.arms must be names of arms ({', '.join(known)}), but got {names!r}"
+        )
+    if not isinstance(sizes, list | tuple) or not sizes:
+        raise InputError(f"sweep.input_sizes must be a list of sizes, got {sizes!r}")
+    swept = []
+    for arm in arms:
+        if arm["name"] not in names:
+            swept.append(arm)
+            continue
+        for size in sizes:
+            name = f"{arm['name']} {size} px"
+            swept.append({**arm, "name": name, "base": arm["name"], "input_size": size})
+    return swept
+
+
+def _read_config(folder: Path, name: str) -> Config:
+    if not isinstance(name, str):
+        raise InputError(
+            f"config must be a file or 'mmresizer::FAMILY/FILE.py', but got {name!r}"
+        )
+    if "::" not in name:
+        return load_config(str(folder / name))
+    try:
+        cfg = get_config(name)
+    except Exception as e:  # a missing package or file, or the config itself
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot read the config {name!r} ({reason})") from e
+    cfg.setdefault("launcher", "none")
+    return cfg
+
+
+def _merge(cfg: Config, what: str, values: Any, key: str | None = None) -> None:
+    if values is None:
+        return
+    if not isinstance(values, Mapping):
+        raise InputError(f"{what} must be a dict, but got {values!r}")
+    values = {f"model.{key}": values} if key else values
+    try:
+        cfg.merge_from_dict(deepcopy(dict(values)))
+    except (TypeError, KeyError, AttributeError) as e:
+        reason = " ".join(str(e).split())
+        raise InputError(f"{what} do not fit the config ({reason})") from e
+
+
+def _hold_out(cfg: Config, holdout: Any) -> None:
+    """Replaces the validation set by a part of the training set."""
+    if holdout is None:
+        return
+    _check_keys("holdout", holdout, _HOLDOUT_KEYS)
+    fold, splits = (holdout.get(key) for key in _HOLDOUT_KEYS)
+    if type(fold) is not int or type(splits) is not int or not 0 <= fold < splits:
+        raise InputError(
+            "holdout must be dict(fold=F, num_splits=N) with ints 0 <= F < N, but got "
+            f"{dict(holdout)!r}"
+        )
+    train = cfg.train_dataloader.dataset
+    val = deepcopy(train)
+    val.pipeline = cfg.val_dataloader.dataset.pipeline
+    split = dict(type="KFoldDataset", fold=fold, num_splits=splits, seed=0)
+    cfg.train_dataloader.dataset = dict(**split, dataset=train, test_mode=False)
+    for name in _DATALOADERS[1:]:
+        cfg[name].dataset = dict(**split, dataset=deepcopy(val), test_mode=True)
+
+
+def _describe_holdout(holdout: Any) -> str | None:
+    if holdout is None:
+        return None
+    return f"fold {holdout['fold']} of {holdout['num_splits']} of the training set"
+
+
+def _set_input_size(cfg: Config, size: Any) -> None:
+    delivered = input_size(cfg)
+    limit = min(delivered) if delivered else None
+    if type(size) is not int or size < 1 or (limit and size > limit):
+        raise InputError(
+            "input_size must be an int of 1 or more and not above what the pipeline "
+            f"delivers ({limit}), but got {size!r}"
+        )
+    # Area interpolation uses all pixels: what a smaller input lacks is resolution.
+    shrink = dict(type="Resize", scale=(size, size), interpolation="area")
+    for name in _DATALOADERS:
+        dataset = cfg[name].dataset
+        while "pipeline" not in dataset:
+            dataset = dataset.dataset
+        *steps, pack = dataset.pipeline
+        dataset.pipeline = [*steps, shrink, pack]
+
+
+def _resolve(entry: dict, cfg: Config, arms: dict[str, Arm]) -> Arm:
+    name = entry["name"]
+    if entry.get("input_size") is not None:
+        _set_input_size(cfg, entry["input_size"])
+    check_data(cfg, "train_dataloader", "val_dataloader")
+    size = input_size(cfg)
+    if size is None:
+        raise InputError(f"the test pipeline of arm {name!r} must deliver a fixed size")
+    try:
+        check_input_size(cfg)
+        model = build_model_to_count(cfg)
+        arm = Arm(
+            name=name,
+            control=bool(entry.get("control", False)),
+            cfg=cfg,
+            base=entry.get("base", name),
+            input_size=size,
+            output_size=get_resizer(model).get_output_size(size),
+            macs=model_costs(model, size).total.macs,
+        )
+    except InputError as e:
+        raise InputError(f"arm {name!r}: {e}") from e
+    other = entry.get("match_flops")
+    if other is None:
+        return arm
+    if other not in arms:
+        raise InputError(
+            f"match_flops of arm {name!r} must be the name of an arm without "
+            f"match_flops ({', '.join(arms)}), but got {other!r}"
+        )
+    return match_flops(arm, arms[other].macs)
+
+
+def match_flops(arm: Arm, macs: int) -> Arm:
+    """Enlarges an arm's output until its model costs the same as another.
+
+    Args:
+        arm (Arm): With a square output; its resizer is to cost little.
+        macs (int): Multiply-accumulates to come close to.
+
+    Returns:
+        Arm: That of all output sizes which the backbone takes, up to the size of the
+        input, whose cost is the nearest.
+
+    Raises:
+        InputError: If it costs more already, or no larger size fits.
+    """
+    if arm.macs > macs:
+        raise InputError(
+            f"arm {arm.name!r} costs {arm.macs / 1e9:.4f} GMAC already, more than the "
+            f"{macs / 1e9:.4f} that it is to match"
+        )
+    best = arm
+    for size in range(max(arm.output_size) + 1, min(arm.input_size) + 1):
+        cfg = deepcopy(arm.cfg)
+        cfg.model.resizer.pop("scale_factor", None)
+        cfg.model.resizer.output_size = size
+        try:
+            cost = model_costs(cfg, arm.input_size).total.macs
+        except InputError:  # a size that the backbone does not take
+            continue
+        if abs(cost - macs) < abs(best.macs - macs):
+            best = replace(arm, cfg=cfg, output_size=(size, size), macs=cost)
+        if cost > macs:
+            break
+    if best is arm:
+        raise InputError(
+            f"arm {arm.name!r} has no larger output size, up to its input of "
+            f"{arm.input_size[0]}x{arm.input_size[1]}, that comes closer to "
+            f"{macs / 1e9:.4f} GMAC"
+        )
+    return best
+
+
+def _check_arms(spec: Spec, entries: list[dict]) -> None:
+    warmup = spec.warmup_epochs
+    epochs = min(arm.cfg.train_cfg.max_epochs for arm in spec.arms)
+    if type(warmup) is not int or not 0 <= warmup < epochs:
+        raise InputError(
+            f"warmup_epochs must be an int from 0 to {epochs - 1}, one less than the "
+            f"epochs of an arm, but got {warmup!r}"
+        )
+    names = [entry["name"] for entry in entries]
+    folders = [arm.folder for arm in spec.arms]
+    for i, name in enumerate(names):
+        if folders[i] in (*folders[:i], "stage1"):
+            raise InputError(
+                f"the names of arms must be unique, but {name!r} is taken already"
+            )
+    if not spec.controls:
+        raise InputError("at least one arm must be a control (control=True)")
+    sizes = {
+        arm.name: arm.output_size
+        for arm, entry in zip(spec.arms, entries, strict=True)
+        if "match_flops" not in entry
+    }
+    first, size = next(iter(sizes.items()), ("", (0, 0)))
+    for name, other in sizes.items():
+        if other != size:
+            raise InputError(
+                f"arm {name!r} has the output size {other[0]}x{other[1]}, but "
+                f"{first!r} has {size[0]}x{size[1]}: an arm differs in it only with "
+                "match_flops"
+            )

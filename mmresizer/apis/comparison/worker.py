@@ -1,0 +1,71 @@
+"""The process of one training run: ``python -m ... FOLDER FINGERPRINT``."""
+
+import json
+import os
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from mmresizer.apis.benchmark import describe_machine
+from mmresizer.apis.training import train_model
+from mmresizer.engine import DivergedError
+from mmresizer.utils.cli import load_config
+
+from .runs import RECORD, WEIGHTS, end_run
+
+
+def train_run(folder: Path, fingerprint: str) -> str:
+    """Trains the config in a folder, and notes there how it ended.
+
+    Args:
+        folder (Path): Made ready by :meth:`Run.prepare`.
+        fingerprint (str): Of the run.
+
+    Returns:
+        str: The status.
+    """
+    start = time.monotonic()
+    cfg = load_config(str(folder / "config.py"))
+    try:
+        train_model(cfg)
+        saved = folder / f"epoch_{cfg.train_cfg.max_epochs}.pth"
+        saved.replace(folder / WEIGHTS)
+        (folder / "last_checkpoint").unlink(missing_ok=True)
+        record = json.loads((folder / RECORD).read_text())
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        record.update(
+            seconds=round(time.monotonic() - start, 1),
+            machine=(
+                f"{describe_machine(device)} ({torch.get_num_threads()} CPU threads, "
+                f"torch {torch.__version__})"
+            ),
+            date=date.today().isoformat(),
+        )
+        end_run(folder, fingerprint, "finished", **record)
+        return "finished"
+    except DivergedError as e:
+        end_run(folder, fingerprint, "diverged", str(e))
+        return "diverged"
+    except Exception as e:  # whatever it is, the other runs go on
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        end_run(folder, fingerprint, "failed", reason)
+        raise
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, however it ended."""
+
+    def wait() -> None:
+        os.read(0, 1)  # returns when the pipe breaks
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _end_with_parent()
+    train_run(Path(sys.argv[1]), sys.argv[2])

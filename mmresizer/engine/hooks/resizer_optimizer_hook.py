@@ -1,0 +1,91 @@
+"""An optimizer for the resizer alone."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import OPTIMIZERS
+from mmengine.runner import Runner
+from torch import nn
+from torch.optim import Optimizer
+
+from mmresizer.models.utils import get_resizer
+from mmresizer.registry import HOOKS
+from mmresizer.utils import InputError
+
+_STATE = "resizer_optimizer"
+
+
+@HOOKS.register_module()
+class ResizerOptimizerHook(Hook):
+    """Trains the resizer by an optimizer of its own, whatever trains the backbone.
+
+    The resizer's gradient is a sum over all pixels. By SGD at the backbone's rate it
+    takes steps that are far too large, by AdamW at the rate for a large backbone none
+    to speak of. AdamW at a rate of its own takes steps of a known size with either. The
+    rate follows the schedule of the backbone's (warm-up, decay). The state is part of
+    training checkpoints. A resizer without parameters is left alone.
+
+    What ``paramwise_cfg`` says of the resizer has no effect beside this hook.
+
+    Args:
+        lr (float): Learning rate at its highest. Defaults to 1e-3.
+        type (str): An optimizer of torch or mmengine. Defaults to "AdamW".
+        **kwargs (Any): Its further arguments; ``weight_decay`` is 0 by default.
+
+    Raises:
+        InputError: If ``lr`` is not positive, or the optimizer cannot be built.
+    """
+
+    def __init__(self, lr: float = 1e-3, type: str = "AdamW", **kwargs: Any):
+        if not lr > 0:
+            raise InputError(f"lr must be a positive number, got {lr!r}")
+        self.lr = lr
+        self.cfg = dict(type=type, lr=lr, weight_decay=0.0)
+        self.cfg.update(kwargs)
+        # Built here too: an argument at fault is found before anything is trained.
+        self._build([nn.Parameter()])
+        self._optimizer: Optimizer | None = None
+        self._loaded: dict | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Has the optimizer of the resizer step before each step of the other."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        parameters = [p for p in get_resizer(model).parameters() if p.requires_grad]
+        if not parameters:
+            return
+        own = self._optimizer = self._build(parameters)
+        if self._loaded is not None:
+            own.load_state_dict(self._loaded)
+        main = runner.optim_wrapper.optimizer
+
+        # Before the step mixed precision has unscaled the gradient and accumulation is
+        # done; without a gradient the other optimizer leaves a parameter alone.
+        def step(*_) -> None:
+            group = main.param_groups[0]
+            factor = group["lr"] / group.get("initial_lr", group["lr"])
+            for own_group in own.param_groups:
+                own_group["lr"] = self.lr * factor
+            own.step()
+            own.zero_grad(set_to_none=True)
+
+        main.register_step_pre_hook(step)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the state where that of the other optimizer is saved."""
+        if self._optimizer is not None and "optimizer" in checkpoint:
+            checkpoint[_STATE] = self._optimizer.state_dict()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the state of a run that is resumed."""
+        if runner._resume:
+            self._loaded = checkpoint.get(_STATE)
+
+    def _build(self, parameters: list[nn.Parameter]) -> Optimizer:
+        try:
+            return OPTIMIZERS.build({**self.cfg, "params": parameters})
+        except Exception as e:  # whatever its constructor raises on its arguments
+            reason = " ".join(str(e).split())
+            raise InputError(
+                f"cannot build the resizer's optimizer {self.cfg} ({reason})"
+            ) from e

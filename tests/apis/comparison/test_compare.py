@@ -1,0 +1,328 @@
+"""Whole comparisons on tiny data, as a user runs them."""
+
+import json
+import os
+import pprint
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+from conftest import ENVIRONMENT, ROOT
+
+DEMO = (
+    "mmresizer::fine_textures/bilinearx4_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+)
+SMALL = {
+    "train_dataloader.dataset.num_samples": 64,
+    "train_dataloader.batch_size": 16,
+    "val_dataloader.dataset.num_samples": 40,
+    "train_cfg.max_epochs": 2,
+    "param_scheduler": None,
+}
+LEARNED = dict(type="mmresizer.LearnedResizer")
+TABLES = ("results.csv", "runs.csv")
+
+
+@pytest.fixture
+def write_spec(tmp_path):
+    """Writes the spec of a small comparison; returns its path."""
+
+    def write_spec(**changes):
+        spec = dict(
+            config=DEMO,
+            stage1=dict(options=SMALL),
+            options=SMALL,
+            arms=[
+                dict(name="bilinear", control=True),
+                dict(name="copy"),
+                dict(name="learned", resizer=LEARNED),
+            ],
+            seeds=[3, 7],
+        )
+        spec |= changes
+        path = tmp_path / "spec.py"
+        path.write_text(
+            "\n".join(f"{k} = {pprint.pformat(v)}" for k, v in spec.items())
+        )
+        return path
+
+    return write_spec
+
+
+def command(spec, work_dir, *arguments):
+    tool = ROOT / "tools" / "compare.py"
+    return [sys.executable, tool, spec, "--work-dir", work_dir, *arguments]
+
+
+def facts_of(folder):
+    """All results but the times, which differ from run to run."""
+    summary = json.loads((folder / "summary.json").read_text())
+    for arm in summary["arms"]:
+        del arm["latency_ratio"]
+    tables = [(folder / name).read_text() for name in TABLES]
+    return summary, tables
+
+
+def is_running(work_dir):
+    """Whether a training process works in a folder."""
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
+    return f"comparison.worker {work_dir}" in listing.stdout
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_interrupted_or_not_the_tables_are_the_same(write_spec, run, tmp_path):
+    spec = write_spec()
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    status, output = run(*command(spec, whole))
+    assert status == 0, output
+
+    # Everything is there.
+    results = pd.read_csv(whole / "results.csv")
+    assert len(results) == 4 * 2 * 2
+    assert set(results.arm) == {"stage1", "bilinear", "copy", "learned"}
+    for name in (
+        "summary.md",
+        "accuracy_over_epochs.png",
+        "accuracy_against_gmac.png",
+        "resizers.png",
+    ):
+        assert (whole / name).is_file()
+    assert (whole / "summary.md").read_text() in output
+
+    # All arms start from the weights of stage 1, and saw the same images.
+    start = torch.load(whole / "runs/stage1/seed3/weights.pth", weights_only=False)
+    config = (whole / "runs/learned/seed3/config.py").read_text()
+    assert f"load_from = '{whole}/runs/stage1/seed3/weights.pth'" in config
+    assert "backbone.conv1.weight" in start["state_dict"]
+    runs = pd.read_csv(whole / "runs.csv", dtype=str)
+    data = {seed: set(group.data) for seed, group in runs.groupby("seed")}
+    assert {len(digests) for digests in data.values()} == {1}
+    assert data["3"] != data["7"]
+    summary, _ = facts_of(whole)
+    assert summary["same_data"]
+
+    # An arm which is a copy of its control is neither better nor worse.
+    copy = next(d for d in summary["differences"] if d["arm"] == "copy")
+    assert copy["difference"] == [0, 0, 0]
+    assert copy["mcnemar"] == [1, 1]
+    assert copy["verdict"] == "undecided"
+
+    # Interrupted by Ctrl-C in the second run, by SIGKILL in the fourth, and then left
+    # in peace.
+    folders = [parts / "runs" / name for name in ("bilinear/seed3", "learned/seed3")]
+    for folder, interrupt in zip(folders, (signal.SIGINT, signal.SIGKILL), strict=True):
+        process = subprocess.Popen(
+            command(spec, parts),
+            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(lambda folder=folder: (folder / "record.json").is_file())
+        process.send_signal(interrupt)
+        output, _ = process.communicate(timeout=60)
+        if interrupt == signal.SIGINT:
+            assert process.returncode == 130
+            assert output.splitlines()[-1].startswith("interrupted; the same command")
+        wait_until(lambda: not is_running(parts))
+        assert not (folder / "run.json").exists()
+    status, output = run(*command(spec, parts))
+    assert status == 0, output
+    assert len(re.findall(r"\(before\)", output)) == 3
+    assert facts_of(parts) == facts_of(whole)
+
+    # Nothing is left to do; a lost file of a finished run is named.
+    status, output = run(*command(spec, parts))
+    assert status == 0
+    assert len(re.findall(r"\(before\)", output)) == 8
+    (parts / "runs/stage1/seed7/weights.pth").unlink()
+    status, output = run(*command(spec, parts))
+    assert status == 1
+    assert re.search(
+        "error: .*stage1/seed7/weights.pth' is missing, though", output.splitlines()[-1]
+    )
+
+    # Another spec does not mix with these runs.
+    options = SMALL | {"optim_wrapper.optimizer.lr": 0.1}
+    status, output = run(*command(write_spec(options=options), whole))
+    assert status == 1
+    assert "holds a run of another spec" in output.splitlines()[-1]
+
+    # The summary comes again from the tables alone.
+    published = tmp_path / "published"
+    published.mkdir()
+    for name in (*TABLES, "arms.csv", "facts.json"):
+        shutil.copy(whole / name, published)
+    tool = ROOT / "tools" / "compare.py"
+    status, output = run(sys.executable, tool, "--report", published)
+    assert status == 0, output
+    for name in ("summary.md", "summary.json"):
+        assert (published / name).read_text() == (whole / name).read_text()
+
+
+@pytest.fixture
+def broken_hook(tmp_path):
+    """A module with a hook that meets a full disk, and one that kills the process."""
+    (tmp_path / "broken.py").write_text(
+        "import errno, os, signal\n"
+        "from mmengine.hooks import Hook\n"
+        "from mmengine.registry import HOOKS\n"
+        "@HOOKS.register_module()\n"
+        "class FullDisk(Hook):\n"
+        "    def after_train_epoch(self, runner):\n"
+        "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "@HOOKS.register_module()\n"
+        "class Killed(Hook):\n"
+        "    def after_train_epoch(self, runner):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    return dict(imports=["mmresizer", "broken"], allow_failed_imports=False)
+
+
+def test_failed_runs_are_told_and_the_others_go_on(
+    write_spec, run, tmp_path, broken_hook
+):
+    def arm(name, **options):
+        return dict(name=name, options=options)
+
+    spec = write_spec(
+        stage1=None,
+        arms=[
+            dict(name="bilinear", control=True),
+            arm("diverged", **{"optim_wrapper.optimizer.lr": 1e30}),
+            arm(
+                "full disk",
+                custom_imports=broken_hook,
+                custom_hooks=[dict(type="FullDisk")],
+            ),
+            arm(
+                "killed", custom_imports=broken_hook, custom_hooks=[dict(type="Killed")]
+            ),
+            dict(name="learned", resizer=LEARNED),
+        ],
+    )
+    env = dict(PYTHONPATH=os.pathsep.join([str(ROOT), str(tmp_path)]))
+    folder = tmp_path / "out"
+    status, output = run(*command(spec, folder), env=env)
+    assert status == 0, output
+    runs = pd.read_csv(folder / "runs.csv", keep_default_na=False).set_index("arm")
+    assert runs.status.to_dict() == {
+        "bilinear": "finished",
+        "diverged": "diverged",
+        "full disk": "failed",
+        "killed": "failed",
+        "learned": "finished",
+    }
+    reasons = runs.reason.to_dict()
+    assert re.fullmatch(
+        r"the loss became (nan|inf) in epoch 1, iteration \d", reasons["diverged"]
+    )
+    assert "No space left on device" in reasons["full disk"]
+    assert reasons["killed"] == "ended by SIGKILL"
+    page = (folder / "summary.md").read_text()
+    assert "learned is undecided against bilinear" in page
+    for name, reason in reasons.items():
+        told = f"- {name}, seed 7: {runs.status[name].iloc[0]}, {reason}" in page
+        assert told == (name not in ("bilinear", "learned"))
+
+    # What failed is tried again; what has diverged would diverge again.
+    (tmp_path / "broken.py").write_text(
+        "from mmengine.hooks import Hook\n"
+        "from mmengine.registry import HOOKS\n"
+        "@HOOKS.register_module()\n"
+        "class FullDisk(Hook):\n"
+        "    pass\n"
+        "@HOOKS.register_module()\n"
+        "class Killed(Hook):\n"
+        "    pass\n"
+    )
+    status, output = run(*command(spec, folder), env=env)
+    assert status == 0, output
+    assert len(re.findall(r"\(before\)", output)) == 6
+    runs = pd.read_csv(folder / "runs.csv")
+    assert runs.status.value_counts().to_dict() == {"finished": 8, "diverged": 2}
+
+
+def test_arms_of_a_failed_stage1_do_not_train(write_spec, run, tmp_path):
+    options = SMALL | {"optim_wrapper.optimizer.lr": 1e30}
+    folder = tmp_path / "out"
+    status, output = run(*command(write_spec(stage1=dict(options=options)), folder))
+    assert status == 0, output
+    runs = pd.read_csv(folder / "runs.csv")
+    arms = runs[runs.arm != "stage1"]
+    assert set(arms.status) == {"failed"}
+    assert all(arms.reason.str.startswith("stage 1 diverged: the loss became"))
+    assert not (folder / "runs/learned/seed3/config.py").exists()
+
+
+def test_given_weights(write_spec, run, tmp_path, save_weights, demo_config):
+    """Stage 1 may be a checkpoint; its content is part of what tells runs apart."""
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(demo_config("bilinearx4"))
+    cfg.model.data_preprocessor = cfg.data_preprocessor
+    _, weights = save_weights(cfg.model)
+    arms = [dict(name="bilinear", control=True)]
+    spec = write_spec(stage1=dict(checkpoint=str(weights)), arms=arms, seeds=[1, 2])
+    status, output = run(*command(spec, tmp_path / "out"))
+    assert status == 0, output
+    config = (tmp_path / "out/runs/bilinear/seed1/config.py").read_text()
+    assert f"load_from = '{weights}'" in config
+    checkpoint = torch.load(weights)
+    checkpoint["state_dict"]["head.fc.bias"] += 1
+    torch.save(checkpoint, weights)
+    status, output = run(*command(spec, tmp_path / "out"))
+    assert status == 1
+    assert "holds a run of another spec" in output.splitlines()[-1]
+
+
+def test_ray_gives_the_same_numbers(write_spec, run, tmp_path):
+    pytest.importorskip("ray", reason="needs ray (requirements/optional.txt)")
+    spec = write_spec(arms=[dict(name="bilinear", control=True)])
+    here, there = tmp_path / "here", tmp_path / "there"
+    status, output = run(*command(spec, here, "--threads", 1))
+    assert status == 0, output
+    status, output = run(*command(spec, there, "--ray"))
+    assert status == 0, output
+    for name in TABLES:
+        assert (there / name).read_text() == (here / name).read_text()
+    status, output = run(*command(spec, there, "--ray", "--ray-cpus", 1000))
+    assert status == 1
+    assert "no machine of Ray has the 1000 CPUs" in output.splitlines()[-1]
+
+
+def test_one_process_a_folder(write_spec, run, tmp_path):
+    from filelock import FileLock
+
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with FileLock(folder / ".lock"):
+        status, output = run(*command(write_spec(), folder))
+    assert status == 1
+    assert "another process works in --work-dir" in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give a spec, or --report DIR, and not both"),
+        (["absent.py"], "the config 'absent.py' does not exist"),
+        (["--report", "absent"], "'absent' has no results.csv of a comparison"),
+    ],
+)
+def test_refuses(run_tool, arguments, sentence):
+    status, output = run_tool("compare.py", *arguments)
+    assert status == 1
+    assert output.splitlines()[-1] == f"error: {sentence}"

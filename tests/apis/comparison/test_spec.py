@@ -1,0 +1,165 @@
+"""Specs of comparisons."""
+
+import pprint
+import re
+
+import pytest
+
+from mmresizer.apis.comparison.spec import load_spec
+from mmresizer.apis.costs import build_model_to_count
+from mmresizer.registry import DATASETS
+from mmresizer.utils import InputError
+from mmresizer.utils.flops import count_macs
+
+DEMO = (
+    "mmresizer::fine_textures/bilinearx4_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+)
+BILINEAR = dict(name="bilinear", control=True)
+LEARNED = dict(name="learned", resizer=dict(type="mmresizer.LearnedResizer"))
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Writes a spec and loads it; None as a value leaves a key out."""
+
+    def load(**changes):
+        spec = dict(config=DEMO, arms=[BILINEAR, LEARNED], seeds=[0, 1]) | changes
+        lines = [f"{k} = {pprint.pformat(v)}" for k, v in spec.items() if v is not None]
+        (tmp_path / "spec.py").write_text("\n".join(lines))
+        return load_spec(str(tmp_path / "spec.py"))
+
+    return load
+
+
+def test_arms_share_all_but_their_own_settings(load):
+    spec = load(
+        options={"train_cfg.max_epochs": 3},
+        arms=[BILINEAR, {**LEARNED, "options": {"optim_wrapper.optimizer.lr": 0.5}}],
+        _helper=7,
+    )
+    bilinear, learned = spec.arms
+    assert spec.controls == [bilinear]
+    assert bilinear.cfg.model.resizer.type == "mmresizer.InterpolationResizer"
+    assert learned.cfg.model.resizer.type == "mmresizer.LearnedResizer"
+    assert bilinear.output_size == learned.output_size == (24, 24)
+    assert bilinear.input_size == (96, 96)
+    assert [arm.cfg.train_cfg.max_epochs for arm in spec.arms] == [3, 3]
+    assert learned.cfg.optim_wrapper.optimizer.lr == 0.5
+    assert bilinear.cfg.optim_wrapper.optimizer.lr == 2e-3
+
+
+def test_stage1_has_its_own_options(load):
+    spec = load(stage1=dict(options={"train_cfg.max_epochs": 5}))
+    assert spec.stage1.train_cfg.max_epochs == 5
+    assert spec.arms[0].cfg.train_cfg.max_epochs == 8
+
+
+def test_matches_flops(load):
+    """No other size costs nearer to what the learned arm costs."""
+    larger = dict(name="larger", control=True, match_flops="learned")
+    arms = {arm.name: arm for arm in load(arms=[larger, LEARNED]).arms}
+    target = arms["learned"].macs
+    cfg = arms["larger"].cfg
+    distances = {}
+    for size in range(24, 97):
+        cfg.model.resizer.output_size = size
+        model = build_model_to_count(cfg)
+        distances[size] = abs(count_macs(model, (96, 96)) - target)
+    assert arms["larger"].output_size == (min(distances, key=distances.get),) * 2
+    assert list(arms) == ["larger", "learned"]
+
+
+def test_sweep(load):
+    spec = load(sweep=dict(arms=["bilinear", "learned"], input_sizes=[24, 48]))
+    assert [(a.name, a.base, a.input_size, a.control) for a in spec.arms] == [
+        ("bilinear 24 px", "bilinear", (24, 24), True),
+        ("bilinear 48 px", "bilinear", (48, 48), True),
+        ("learned 24 px", "learned", (24, 24), False),
+        ("learned 48 px", "learned", (48, 48), False),
+    ]
+    dataset = DATASETS.build(spec.arms[1].cfg.val_dataloader.dataset)
+    assert dataset[0]["inputs"].shape == (3, 48, 48)
+
+
+def test_holdout_is_a_part_of_the_training_set(load):
+    folds = []
+    for fold in range(4):
+        cfg = load(holdout=dict(fold=fold, num_splits=4)).arms[0].cfg
+        train, val = (
+            DATASETS.build(cfg[f"{name}_dataloader"].dataset)
+            for name in ("train", "val")
+        )
+        indices = [
+            {dataset._get_ori_dataset_idx(i) for i in range(len(dataset))}
+            for dataset in (train, val)
+        ]
+        assert not indices[0] & indices[1]
+        assert indices[0] | indices[1] == set(range(1600))
+        folds.append(indices[1])
+    assert set.union(*folds) == set(range(1600))
+    assert sum(map(len, folds)) == 1600
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(seeds=None), r"the spec '.*spec.py' has no `seeds`"),
+        (dict(seeds=[3]), r"seeds must be 2 or more different ones.*got \[3\]"),
+        (dict(seeds=[3, 3]), r"seeds must be 2 or more different ones.*got \[3, 3\]"),
+        (dict(seeds=[0, -1]), r"seeds must be a list of ints.*got \[0, -1\]"),
+        (dict(seed=[0, 1]), "has an unknown key 'seed'; accepted are config, "),
+        (dict(arms=[]), r"arms must be a list of dicts, but got \[\]"),
+        (dict(arms=[LEARNED]), "at least one arm must be a control"),
+        (dict(arms=[BILINEAR, BILINEAR]), "must be unique, but 'bilinear' is taken"),
+        (
+            dict(arms=[BILINEAR, dict(name="stage1")]),
+            "must be unique, but 'stage1' is taken",
+        ),
+        (dict(arms=[dict(name="a/b")]), "the name of an arm must be .* got 'a/b'"),
+        (dict(arms=[dict(nam="a")]), "an arm has an unknown key 'nam'"),
+        (
+            dict(arms=[BILINEAR, dict(name="big", resizer=dict(output_size=48))]),
+            "arm 'big' has the output size 48x48, but 'bilinear' has 24x24",
+        ),
+        (
+            dict(arms=[BILINEAR, dict(name="big", match_flops="lerned")]),
+            r"match_flops of arm 'big' must be .*\(bilinear\), but got 'lerned'",
+        ),
+        (
+            dict(arms=[LEARNED, dict(name="b", match_flops="learned")][::-1]),
+            "at least one arm must be a control",
+        ),
+        (
+            dict(arms=[BILINEAR, {**LEARNED, "match_flops": "bilinear"}]),
+            "arm 'learned' costs 0.0491 GMAC already, more than the 0.0197",
+        ),
+        (
+            dict(arms=[BILINEAR, dict(name="x", resizer=dict(type="Resizr"))]),
+            "arm 'x': cannot build the model .*Resizr",
+        ),
+        (
+            dict(arms=[BILINEAR, dict(name="x", input_size=97)]),
+            r"input_size must be an int .*\(96\), but got 97",
+        ),
+        (
+            dict(stage1=dict(checkpoint="absent.pth")),
+            "the stage-1 checkpoint 'absent.pth' does not exist",
+        ),
+        (dict(stage1=dict(epochs=3)), "stage1 has an unknown key 'epochs'"),
+        (dict(config="absent.py"), "the config '.*absent.py' does not exist"),
+        (dict(config="mmresizer::absent.py"), "cannot read the config 'mmresizer::abs"),
+        (dict(warmup_epochs=8), "warmup_epochs must be an int from 0 to 7.*got 8"),
+        (dict(holdout=dict(fold=4, num_splits=4)), "holdout must be dict.*'fold': 4"),
+        (dict(sweep=dict(arms=["x"])), r"sweep.arms must be names .*got \['x'\]"),
+        (
+            dict(options={"train_dataloader.dataset.data_root": "absent"}),
+            "the folder 'absent' of train_dataloader does not exist",
+        ),
+        (dict(options=3), "options must be a dict, but got 3"),
+    ],
+)
+def test_refuses(load, changes, sentence):
+    with pytest.raises(InputError) as error:
+        load(**changes)
+    assert re.search(sentence, str(error.value)), error.value
+    assert "\n" not in str(error.value)

@@ -1,0 +1,84 @@
+"""Compares resizers: trains every arm of a spec and says what the numbers allow."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmresizer.apis.comparison import (
+    LocalExecutor,
+    RayExecutor,
+    compare,
+    load_spec,
+    write_report,
+)
+from mmresizer.utils import InputError, exit_on_input_error
+from mmresizer.utils.cli import add_config_options, positive_int
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("spec", nargs="?", help="file that names the arms and seeds")
+    parser.add_argument(
+        "--work-dir",
+        help="folder for runs and results, by default work_dirs/compare/NAME_OF_SPEC; "
+        "the same command goes on with what is there",
+    )
+    add_config_options(parser)
+    parser.add_argument(
+        "--threads", type=positive_int, help="CPU threads of a run; default: torch's"
+    )
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="runs in parallel by Ray, on this machine or in the cluster at ADDRESS",
+    )
+    parser.add_argument(
+        "--ray-cpus", type=positive_int, default=1, help="CPUs of a run (default: 1)"
+    )
+    parser.add_argument(
+        "--ray-gpus", type=float, default=0.0, help="GPUs of a run (default: 0)"
+    )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="train nothing; make summary and plots again from the tables in DIR",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Compares."""
+    args = parse_args()
+    if (args.spec is None) == (args.report is None):
+        raise InputError("give a spec, or --report DIR, and not both")
+    if args.report:
+        print(write_report(Path(args.report)))
+        return 0
+    spec = load_spec(args.spec, args.cfg_options)
+    work_dir = args.work_dir or os.path.join("work_dirs", "compare", spec.name)
+    executor = (
+        RayExecutor(
+            None if args.ray == "local" else args.ray, args.ray_cpus, args.ray_gpus
+        )
+        if args.ray
+        else LocalExecutor(args.threads)
+    )
+    try:
+        print(compare(spec, work_dir, executor))
+    except KeyboardInterrupt:
+        print(
+            "interrupted; the same command goes on with the runs that are left",
+            file=sys.stderr,
+        )
+        return 130
+    print(f"Tables and plots: {Path(work_dir).absolute()}")
+    return 0
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        sys.exit(main())
