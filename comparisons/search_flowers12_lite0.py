@@ -1,32 +1,6 @@
 # Round 1 of the search for a recipe: what trains the resizer, and from where. Chosen on
 # a quarter of the training set, held out.
-config = "mmresizer::flowers/bilinearx4_efficientnet-lite0_1xb32_flowers12_56px.py"
-
-# At 56 px the config's crops, down to a third of the image, cost the control 6 points.
-_crops = {"train_dataloader.dataset.pipeline.1.crop_ratio_range": (0.7, 1.0)}
-
-
-def _schedule(lr, epochs):
-    return {
-        "optim_wrapper.optimizer.lr": lr,
-        "train_cfg.max_epochs": epochs,
-        "param_scheduler": [
-            dict(
-                type="LinearLR",
-                start_factor=0.1,
-                by_epoch=True,
-                end=1,
-                convert_to_iter_based=True,
-            ),
-            dict(
-                type="CosineAnnealingLR",
-                by_epoch=True,
-                begin=1,
-                end=epochs,
-                convert_to_iter_based=True,
-            ),
-        ],
-    }
+_base_ = ["_base_/flowers12_lite0.py"]
 
 
 def _sgd(factor, *hooks):
@@ -52,8 +26,6 @@ _clip = dict(type="mmresizer.ClipResizerGradHook", max_norm=0.1)
 _ema = dict(type="EMAHook", momentum=0.02, update_buffers=True)
 _published = [1.892, -0.014, -11.295, 0.003]
 
-stage1 = dict(options=_crops | _schedule(0.02, 16))
-options = _crops | _schedule(0.01, 8)
 arms = [
     dict(name="bilinear", control=True),
     dict(name="bilinear, EMA", control=True, options=dict(custom_hooks=[_ema])),
@@ -96,5 +68,4 @@ arms = [
     ),
 ]
 seeds = [0, 1]
-warmup_epochs = 1
 holdout = dict(fold=0, num_splits=4)

@@ -20,13 +20,11 @@ def test_writes_to_the_backends(demo_config, tmp_path, interval, steps):
                     dict(type="LocalVisBackend"),
                     dict(type="TensorboardVisBackend"),
                 ],
-                "custom_hooks": [
-                    dict(
-                        type="mmresizer.ResizerVisualizationHook",
-                        interval=interval,
-                        num_images=2,
-                    )
-                ],
+                "default_hooks.resizer": dict(
+                    type="mmresizer.ResizerVisualizationHook",
+                    interval=interval,
+                    num_images=2,
+                ),
             }
         )
     )

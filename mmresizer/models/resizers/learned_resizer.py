@@ -138,6 +138,9 @@ class LearnedResizer(BaseResizer):
         zero_init (bool): Whether the last convolution starts at zero, so that an
             untrained resizer is plain interpolation. Defaults to False, as in the
             paper.
+        residual_bound (float, optional): Bound b of what the CNN adds to the image, in
+            the units of the input: r becomes b tanh(r / b). Defaults to None, no bound,
+            as in the paper.
         init_cfg (dict | list[dict], optional): Initialization of the weights. Defaults
             to uniform Xavier (Glorot) for convolutions, with zero biases, as in Keras.
 
@@ -167,6 +170,7 @@ class LearnedResizer(BaseResizer):
         act_cfg: dict = dict(type="LeakyReLU", negative_slope=0.2),  # noqa: B006
         with_cp: bool = False,
         zero_init: bool = False,
+        residual_bound: float | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
         for name, value, least in (
@@ -190,7 +194,12 @@ class LearnedResizer(BaseResizer):
         )
         self.in_channels = in_channels
         self.with_cp = with_cp
+        if residual_bound is not None and not residual_bound > 0:
+            raise InputError(
+                f"residual_bound must be a positive number, but got {residual_bound!r}"
+            )
         self.zero_init = zero_init
+        self.residual_bound = residual_bound
 
         n = mid_channels
         self.stem = Stem(in_channels, n, stem_stride, norm_cfg, act_cfg)
@@ -236,11 +245,15 @@ class LearnedResizer(BaseResizer):
             )
         size = image.shape[2:]
         if self._can_fold(x):
-            return image + self._folded_residual(x, size)
+            return image + self._bounded(self._folded_residual(x, size))
         features = self._features(x, size)
-        return image + self._maybe_checkpoint(
-            self._residual, features, self.blocks, self.fuse
+        return image + self._bounded(
+            self._maybe_checkpoint(self._residual, features, self.blocks, self.fuse)
         )
+
+    def _bounded(self, residual: Tensor) -> Tensor:
+        bound = self.residual_bound
+        return residual if bound is None else bound * torch.tanh(residual / bound)
 
     def _features(self, x: Tensor, size: torch.Size) -> Tensor:
         """The output of the stem, interpolated to ``size``."""

@@ -222,6 +222,28 @@ def test_zero_init_keeps_pretrained_weights(tmp_path):
     torch.testing.assert_close(resizer.eval()(x), trained.eval()(x), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_residual_bound(training):
+    """b tanh(r / b) of what the module without a bound adds to the interpolation."""
+    torch.manual_seed(0)
+    x = 3 * torch.randn(2, 3, 40, 40)
+    plain = LearnedResizer(output_size=20).train(training)
+    bounded = LearnedResizer(output_size=20, residual_bound=0.25).train(training)
+    bounded.load_state_dict(plain.state_dict())
+    with torch.set_grad_enabled(training):
+        image = plain.interpolate(x)
+        residual = plain(x) - image
+        assert residual.abs().max() > 0.5
+        expected = image + 0.25 * torch.tanh(residual / 0.25)
+        torch.testing.assert_close(bounded(x), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", [0, -1.0])
+def test_refuses_bounds(bound):
+    with pytest.raises(InputError, match="residual_bound must be a positive number"):
+        LearnedResizer(output_size=20, residual_bound=bound)
+
+
 def test_init_weights_is_glorot_uniform():
     """Keras's default: uniform within sqrt(6 / (fan_in + fan_out)), zero biases."""
     torch.manual_seed(0)

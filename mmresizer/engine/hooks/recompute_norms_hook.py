@@ -1,0 +1,73 @@
+"""Exact statistics of the batch norms of a part of the model, at each validation."""
+
+from copy import deepcopy
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
+from mmpretrain.engine.hooks.precise_bn_hook import update_bn_stats
+from torch import nn
+
+from mmresizer.models.utils import get_resizer
+from mmresizer.registry import HOOKS
+from mmresizer.utils import InputError
+
+_PARTS = ("all", "resizer", "rest")
+
+
+@HOOKS.register_module()
+class RecomputeNormsHook(Hook):
+    """Recomputes the statistics of batch norms with the weights at the epoch's end.
+
+    The running ones lag behind weights that change fast. MMPretrain's ``PreciseBNHook``
+    does the same for the whole model, but with the images that training would see next.
+    This one loads its own: training goes on as if it were not there, so that runs with
+    and without it differ in the validation alone.
+
+    Args:
+        part (str): Whose norms: "all", "resizer" or "rest" (all but the resizer).
+            Defaults to "all".
+        num_samples (int): Number of training images, at most all. Defaults to 8192.
+
+    Raises:
+        InputError: If an argument is out of its range.
+    """
+
+    priority = "ABOVE_NORMAL"  # before the checkpoint is saved
+
+    def __init__(self, part: str = "all", num_samples: int = 8192):
+        if part not in _PARTS:
+            raise InputError(f"part must be one of {', '.join(_PARTS)}, got {part!r}")
+        if num_samples < 1:
+            raise InputError(f"num_samples must be at least 1, but got {num_samples!r}")
+        self.part = part
+        self.num_samples = num_samples
+
+    def before_train(self, runner: Runner) -> None:
+        """Builds a loader of training images."""
+        self._loader = runner.build_dataloader(
+            deepcopy(runner.cfg.train_dataloader), seed=runner.seed
+        )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Recomputes."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        norms = self._norms(model)
+        if not norms:
+            return
+        # Only norms in training mode are recomputed.
+        model.eval()
+        for norm in norms:
+            norm.train()
+        update_bn_stats(model, self._loader, self.num_samples, logger=runner.logger)
+        model.train()
+
+    def _norms(self, model: nn.Module) -> list[nn.Module]:
+        resizer = set(get_resizer(model).modules())
+        return [
+            module
+            for module in model.modules()
+            if isinstance(module, _BatchNorm)
+            and (self.part == "all" or (module in resizer) == (self.part == "resizer"))
+        ]
