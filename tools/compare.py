@@ -1,6 +1,7 @@
 """Compares resizers: trains every arm of a spec and says what the numbers allow."""
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -10,10 +11,19 @@ from mmresizer.apis.comparison import (
     RayExecutor,
     compare,
     load_spec,
+    render,
     write_report,
 )
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
+
+
+def number_of_gpus(text: str) -> float:
+    """Parses a number of GPUs, which may be a fraction."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError
+    return number
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,13 +44,17 @@ def parse_args() -> argparse.Namespace:
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="runs in parallel by Ray, on this machine or in the cluster at ADDRESS",
+        help="runs in parallel by Ray, on this machine or in the cluster at ADDRESS "
+        "('auto': the one that is started here)",
     )
     parser.add_argument(
         "--ray-cpus", type=positive_int, default=1, help="CPUs of a run (default: 1)"
     )
     parser.add_argument(
-        "--ray-gpus", type=float, default=0.0, help="GPUs of a run (default: 0)"
+        "--ray-gpus",
+        type=number_of_gpus,
+        metavar="N",
+        help="GPUs of a run, such as 0.5 (default: 1 where there are any)",
     )
     parser.add_argument(
         "--report",
@@ -56,27 +70,28 @@ def main() -> int:
     if (args.spec is None) == (args.report is None):
         raise InputError("give a spec, or --report DIR, and not both")
     if args.report:
-        print(write_report(Path(args.report)))
+        print(render(write_report(Path(args.report))))
         return 0
+    if args.ray and args.threads:
+        raise InputError("--threads is for runs without --ray; there is --ray-cpus")
     spec = load_spec(args.spec, args.cfg_options)
     work_dir = args.work_dir or os.path.join("work_dirs", "compare", spec.name)
     executor = (
-        RayExecutor(
-            None if args.ray == "local" else args.ray, args.ray_cpus, args.ray_gpus
-        )
+        RayExecutor(args.ray, args.ray_cpus, args.ray_gpus)
         if args.ray
         else LocalExecutor(args.threads)
     )
     try:
-        print(compare(spec, work_dir, executor))
+        summary = compare(spec, work_dir, executor)
     except KeyboardInterrupt:
         print(
             "interrupted; the same command goes on with the runs that are left",
             file=sys.stderr,
         )
         return 130
+    print(render(summary))
     print(f"Tables and plots: {Path(work_dir).absolute()}")
-    return 0
+    return 1 if summary["failures"] else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,14 @@
 
 from .compare import compare
 from .executors import LocalExecutor, RayExecutor
-from .report import write_report
+from .report import render, write_report
 from .spec import load_spec
 
-__all__ = ["LocalExecutor", "RayExecutor", "compare", "load_spec", "write_report"]
+__all__ = [
+    "LocalExecutor",
+    "RayExecutor",
+    "compare",
+    "load_spec",
+    "render",
+    "write_report",
+]

@@ -1,9 +1,11 @@
 """Trains the arms of a comparison and writes what came out."""
 
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,27 @@ from mmresizer.utils import InputError
 
 from .executors import Executor
 from .progress import ProgressDisplay
-from .report import draw_arms, write_report, write_tables
+from .report import (
+    draw_arms,
+    measure_latency,
+    write_arms,
+    write_report,
+    write_runs,
+)
 from .runs import LOG, STAGE1, Run
-from .spec import Spec, file_digest
+from .spec import Spec
 
 _POLL_SECONDS = 0.2
+_LATE_POLLS = 50
 
 
-def compare(spec: Spec, work_dir: str, executor: Executor) -> str:
+def compare(spec: Spec, work_dir: str, executor: Executor) -> dict[str, Any]:
     """Trains what is not trained yet, and writes tables, summary and plots.
 
     Stage 1 is trained once for each seed, and each arm from its weights. A run that
     fails is noted with its reason, and the others go on; one that was interrupted, or
     failed for another reason than a loss that is not finite, is trained again by the
-    next call.
+    next call. The tables are written after each run.
 
     Args:
         spec (Spec): From :func:`load_spec`.
@@ -34,7 +43,7 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> str:
         executor (Executor): What starts the runs.
 
     Returns:
-        str: The summary, in Markdown.
+        dict[str, Any]: The summary, see :func:`summarize`.
 
     Raises:
         InputError: If ``work_dir`` is in use, or holds runs of another spec.
@@ -43,28 +52,36 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> str:
     """
     folder = Path(work_dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(blocking=False)
+        with FileLock(folder / ".lock", blocking=False):
+            return _compare(spec, folder, executor)
     except Timeout as e:
         raise InputError(
             f"another process works in --work-dir {work_dir!r}; wait for it, or take "
             "another"
         ) from e
-    with lock:
-        runs = plan_runs(spec, folder)
-        for run in runs:
-            run.result()  # of another spec? Before anything is trained.
-        with _interrupted_by_sigterm():
-            ends = _train(runs, executor)
-        write_tables(spec, ends, folder)
-        draw_arms(spec, ends, folder)
-        return write_report(folder)
+
+
+def _compare(spec: Spec, folder: Path, executor: Executor) -> dict[str, Any]:
+    runs = plan_runs(spec, folder)
+    for run in runs:
+        run.result()  # of another spec? Before anything is trained.
+    write_arms(spec, folder)
+    with _interrupted_by_sigterm():
+        ends = _train(runs, executor, partial(write_runs, spec, folder))
+    write_runs(spec, folder, ends)
+    write_report(folder)
+    # Whatever goes wrong with these, the results are there.
+    for what, finish in (("latency", measure_latency), ("pictures", draw_arms)):
+        try:
+            finish(spec, ends, folder)
+        except Exception as e:
+            print(f"no {what}: {type(e).__name__}: {e}", file=sys.stderr)
+    return write_report(folder)
 
 
 def plan_runs(spec: Spec, folder: Path) -> list[Run]:
     """Returns all training runs of a comparison, in the order of their execution."""
-    digest = file_digest(spec.checkpoint) if spec.checkpoint else ""
     runs = []
     # Seed by seed: an interrupted comparison has whole seeds.
     for seed in spec.seeds:
@@ -75,7 +92,7 @@ def plan_runs(spec: Spec, folder: Path) -> list[Run]:
             runs.append(parent)
         for arm in spec.arms:
             where = folder / "runs" / arm.folder / f"seed{seed}"
-            run = Run(arm.name, seed, where, arm.cfg, parent, spec.checkpoint, digest)
+            run = Run(arm.name, seed, where, arm.cfg, parent, spec.checkpoint)
             runs.append(run)
     return runs
 
@@ -90,7 +107,11 @@ def _interrupted_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
+def _train(
+    runs: list[Run],
+    executor: Executor,
+    save: Callable[[dict[Run, dict[str, Any]]], None],
+) -> dict[Run, dict[str, Any]]:
     """Trains what is not trained yet; returns how each run has ended."""
     ends: dict[Run, dict[str, Any]] = {}
     running: dict[Run, Any] = {}
@@ -99,6 +120,8 @@ def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
         def end(run: Run, result: dict[str, Any], settled_before: bool = False) -> None:
             ends[run] = result
             display.end(run, result, settled_before)
+            if not settled_before:
+                save({run: ends[run] for run in runs if run in ends})
 
         for run in runs:
             if (result := run.settled_result()) is not None:
@@ -106,8 +129,9 @@ def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
         waiting = [run for run in runs if run not in ends]
         try:
             while waiting or running:
+                slots = executor.slots()
                 for run in list(waiting):
-                    if len(running) >= executor.slots():
+                    if len(running) >= slots:
                         break
                     if run.parent is not None and run.parent not in ends:
                         continue
@@ -119,8 +143,8 @@ def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
                         continue
                     try:
                         handle = executor.start(run)
-                    except OSError as e:  # a full disk, say
-                        end(run, run.end("failed", str(e)))
+                    except Exception as e:  # a full disk, say
+                        end(run, run.end("failed", f"{type(e).__name__}: {e}"))
                         continue
                     running[run] = handle
                     display.start(run)
@@ -128,7 +152,7 @@ def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
                     status = executor.poll(handle)
                     if status is not None:
                         del running[run]
-                        end(run, run.result() or _explain(run, status))
+                        end(run, _find_result(run, status))
                 display.update()
                 time.sleep(_POLL_SECONDS)
         finally:
@@ -137,13 +161,17 @@ def _train(runs: list[Run], executor: Executor) -> dict[Run, dict[str, Any]]:
     return {run: ends[run] for run in runs}
 
 
-def _explain(run: Run, status: int) -> dict:
-    """Notes why a process ended that has not said it itself."""
+def _find_result(run: Run, status: int | str) -> dict[str, Any]:
+    """Returns what the process of a run noted or, if it did not, why it ended."""
+    for _ in range(_LATE_POLLS if status == 0 else 1):
+        if (result := run.result()) is not None:
+            return result
+        time.sleep(_POLL_SECONDS)  # a shared folder may show a file late
+    if isinstance(status, str):
+        return run.end("failed", status)
     if status < 0:
-        reason = f"ended by {signal.Signals(-status).name}"
-    else:
-        log = run.folder / LOG
-        lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-        last = next((line for line in reversed(lines) if line.strip()), "no output")
-        reason = f"exit status {status}: {last.strip()}"
-    return run.end("failed", reason)
+        return run.end("failed", f"ended by {signal.Signals(-status).name}")
+    log = run.folder / LOG
+    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
+    return run.end("failed", f"exit status {status}: {last.strip()}")

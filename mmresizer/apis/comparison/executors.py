@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from typing import Any, Protocol
 
 from mmresizer.utils import InputError
@@ -21,10 +22,11 @@ class Executor(Protocol):
     def start(self, run: Run) -> Any:
         """Starts a run; returns a handle to it."""
 
-    def poll(self, handle: Any) -> int | None:
+    def poll(self, handle: Any) -> int | str | None:
         """Returns the exit status of a run, or None as long as it goes on.
 
-        A negative status is the signal that ended it, as in :mod:`subprocess`.
+        A negative status is the signal that ended it, as in :mod:`subprocess`; words
+        are the reason why it ended without a status.
         """
 
     def stop(self, handle: Any) -> None:
@@ -47,7 +49,10 @@ class LocalExecutor:
 
     def start(self, run: Run) -> subprocess.Popen:
         """See :class:`Executor`."""
-        return _start(run.prepare(), str(run.folder / LOG), self.threads)
+        environment = dict(os.environ)
+        if self.threads is not None:
+            environment["OMP_NUM_THREADS"] = str(self.threads)
+        return _start(run.prepare(), str(run.folder / LOG), environment)
 
     def poll(self, handle: subprocess.Popen) -> int | None:
         """See :class:`Executor`."""
@@ -55,26 +60,34 @@ class LocalExecutor:
 
     def stop(self, handle: subprocess.Popen) -> None:
         """See :class:`Executor`."""
-        os.killpg(handle.pid, signal.SIGKILL)  # with the workers that load its data
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(
+                handle.pid, signal.SIGKILL
+            )  # and the processes that load its data
         handle.wait()
 
 
 class RayExecutor:
-    """Executes all runs by Ray, on this machine or in a cluster.
+    """Executes runs by Ray, as many at a time as there is room for.
 
-    The machines of a cluster share the folder of the comparison.
+    The machines of a cluster share the folder of the comparison, that of the data and
+    the one in which the comparison was started, under the same names.
 
     Args:
-        address (str, optional): Of the cluster; without it Ray starts on this machine.
+        address (str): Of the cluster, "auto" for the one that runs here, or "local" to
+            start one on this machine for the time being.
         cpus (int): CPUs, and threads, of a run.
-        gpus (float): GPUs of a run; a fraction shares one.
+        gpus (float, optional): GPUs of a run; a fraction shares one. Defaults to 1
+            where there are any.
 
     Raises:
         InputError: If Ray is not installed, or the cluster cannot be reached or has no
             machine for such a run.
     """
 
-    def __init__(self, address: str | None = None, cpus: int = 1, gpus: float = 0):
+    def __init__(
+        self, address: str = "local", cpus: int = 1, gpus: float | None = None
+    ):
         try:
             import ray
         except ImportError as e:
@@ -85,6 +98,8 @@ class RayExecutor:
         except Exception as e:
             reason = " ".join(str(e).split())
             raise InputError(f"cannot reach Ray at {address!r} ({reason})") from e
+        if gpus is None:
+            gpus = min(1, ray.cluster_resources().get("GPU", 0))
         self._cpus, self._gpus = cpus, gpus
         if not self.slots():
             ray.shutdown()
@@ -98,41 +113,51 @@ class RayExecutor:
 
     def slots(self) -> int:
         """See :class:`Executor`."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        slots: float = 0
-        for node in nodes:
-            by_gpus = node.get("GPU", 0) // self._gpus if self._gpus else math.inf
-            slots += min(node.get("CPU", 0) // self._cpus, by_gpus)
-        return int(slots)
+        slots = 0
+        for node in self._ray.nodes():
+            resources = node["Resources"] if node["Alive"] else {}
+            room = resources.get("CPU", 0) // self._cpus
+            if self._gpus:
+                # Without the margin, a GPU has room for 9 tenths of one.
+                by_gpus = resources.get("GPU", 0) / self._gpus + 1e-9
+                room = min(room, math.floor(by_gpus))
+            slots += int(room)
+        return slots
 
     def start(self, run: Run) -> Any:
         """See :class:`Executor`."""
-        return self._execute.remote(run.prepare(), str(run.folder / LOG), self._cpus)
+        environment = dict(OMP_NUM_THREADS=str(self._cpus))
+        if not self._gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        if "PYTHONPATH" in os.environ:
+            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        log = str(run.folder / LOG)
+        return self._execute.remote(run.prepare(), log, environment, os.getcwd())
 
-    def poll(self, handle: Any) -> int | None:
+    def poll(self, handle: Any) -> int | str | None:
         """See :class:`Executor`."""
         done, _ = self._ray.wait([handle], timeout=0)
         if not done:
             return None
         try:
             return self._ray.get(handle)
-        except self._ray.exceptions.RayError:  # its machine is gone
-            return 1
+        except self._ray.exceptions.RayError as e:  # its machine is gone, say
+            return f"{type(e).__name__}: {' '.join(str(e).split())}"
 
     def stop(self, handle: Any) -> None:
         """See :class:`Executor`."""
         self._ray.cancel(handle, force=True)
 
 
-def _start(command: list[str], log: str, threads: int | None) -> subprocess.Popen:
-    environment = dict(os.environ)
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
+def _start(
+    command: list[str], log: str, environment: dict[str, str], cwd: str | None = None
+) -> subprocess.Popen:
     with open(log, "wb") as file:
         # A group of its own: Ctrl-C in the terminal is for the comparison to handle.
         return subprocess.Popen(
             command,
             env=environment,
+            cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -140,5 +165,8 @@ def _start(command: list[str], log: str, threads: int | None) -> subprocess.Pope
         )
 
 
-def _execute(command: list[str], log: str, threads: int) -> int:
-    return _start(command, log, threads).wait()
+def _execute(
+    command: list[str], log: str, environment: dict[str, str], cwd: str
+) -> int:
+    """What Ray executes, on whichever machine."""
+    return _start(command, log, {**os.environ, **environment}, cwd).wait()

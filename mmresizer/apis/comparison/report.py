@@ -1,10 +1,12 @@
 """Tables, summary and plots of a comparison.
 
-:func:`write_tables` keeps what was measured as CSV; :func:`write_report` makes all else
-from it, so that anyone can do that again without the runs.
+:func:`write_runs`, :func:`write_arms` and :func:`measure_latency` keep what was
+measured as CSV; :func:`write_report` makes all else from it, so that anyone can do that
+again without the runs.
 """
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
+from mmresizer.apis.benchmark import describe_machine
 from mmresizer.apis.checks import build_model
 from mmresizer.apis.costs import build_model_to_count, model_costs
 from mmresizer.apis.pair_benchmark import measure_latencies
 from mmresizer.apis.visualization import load_model
+from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.files import write_atomically
@@ -39,20 +44,18 @@ _TABLES = ("results.csv", "runs.csv", "arms.csv")
 _FACTS = "facts.json"
 
 
-def write_tables(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None:
-    """Writes what was measured.
+def write_runs(spec: Spec, folder: Path, ends: dict[Run, dict[str, Any]]) -> None:
+    """Writes what the runs that have ended gave.
 
     - ``results.csv``: a row a run and epoch, with top-1 accuracy (percent) and loss.
     - ``runs.csv``: a row a run, with how it ended, and "1" for each validation image,
       in their order, on which it is right after the last epoch.
-    - ``arms.csv``: a row an arm, with sizes, parameters, multiply-accumulates and the
-      time of inference over the first control's. That is measured once.
     - ``facts.json``: what holds for all.
 
     Args:
         spec (Spec): The comparison.
-        ends (dict[Run, dict[str, Any]]): How each run ended, in order.
         folder (Path): For the files.
+        ends (dict[Run, dict[str, Any]]): How each run ended, in order.
     """
     results, rows = [], []
     for run, result in ends.items():
@@ -63,17 +66,21 @@ def write_tables(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> N
             results.append(
                 {**key, "epoch": i + 1, "top1": round(top1, 4), "loss": loss}
             )
-        data = " ".join(result.get("data", []))
-        end = {name: result.get(name, "") for name in ("status", "reason", "correct")}
-        rows.append({**key, **end, "data": data})
+        end = {name: result.get(name, "") for name in ("status", "reason")}
+        data = dict(
+            data=" ".join(result.get("data", [])),
+            val_data=result.get("val_data", ""),
+            correct=result.get("correct", ""),
+        )
+        rows.append({**key, **end, **data})
     columns = ["arm", "seed", "epoch", "top1", "loss"]
     _write_csv(folder / "results.csv", pd.DataFrame(results, columns=columns))
     _write_csv(folder / "runs.csv", pd.DataFrame(rows))
-    _write_arms(spec, folder / "arms.csv")
     finished = [end for end in ends.values() if end["status"] == "finished"]
     facts = dict(
         name=spec.name,
         seeds=spec.seeds,
+        weights=spec.checkpoint or ("stage 1" if spec.stage1 is not None else None),
         warmup_epochs=spec.warmup_epochs,
         holdout=spec.holdout,
         machines=sorted({end["machine"] for end in finished}),
@@ -86,7 +93,23 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _write_arms(spec: Spec, path: Path) -> None:
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Reads a table of this module; no name of an arm is taken for a number."""
+    words = ("arm", "base", "input", "output", "status", "reason", "latency_machine")
+    data = ("data", "val_data", "correct")
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys((*words, *data), str),
+        keep_default_na=False,
+        na_values={"latency_ratio": [""]},
+    )
+
+
+def write_arms(spec: Spec, folder: Path) -> None:
+    """Writes ``arms.csv``: a row an arm, with sizes, parameters and arithmetic.
+
+    What is known of the latency is kept, if the arms are the same.
+    """
     rows = []
     for arm in spec.arms:
         costs = model_costs(build_model_to_count(arm.cfg), arm.input_size)
@@ -104,23 +127,46 @@ def _write_arms(spec: Spec, path: Path) -> None:
                 gmac=round(costs.total.macs / 1e9, 4),
             )
         )
-    frame = pd.DataFrame(rows)
+    frame, path = pd.DataFrame(rows), folder / "arms.csv"
     if path.is_file():
-        measured = pd.read_csv(path)
-        if measured.drop(columns="latency_ratio").equals(frame):
+        known = _read_csv(path)
+        if known[frame.columns].equals(frame):
             return
-    frame["latency_ratio"] = _latency_ratios(spec.arms, spec.controls[0])
+    frame["latency_ratio"], frame["latency_machine"] = np.nan, ""
     _write_csv(path, frame)
 
 
-def _latency_ratios(arms: list[Arm], control: Arm) -> list[float]:
+def measure_latency(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None:
+    """Measures inference against that of the first control, unless it is known.
+
+    Args:
+        spec (Spec): The comparison.
+        ends (dict[Run, dict[str, Any]]): Not used: random weights take the same time.
+        folder (Path): With ``arms.csv``, to which it is added.
+    """
+    arms = _read_csv(folder / "arms.csv")
+    if arms.latency_ratio.notna().all():
+        return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
-    models = [build_model(arm.cfg).to(device).eval() for arm in arms]
-    images = [torch.rand(8, 3, *arm.input_size, device=device) for arm in arms]
-    times = measure_latencies(models, images)
-    ratios = np.array(times) / np.array(times)[:, [arms.index(control)]]
-    return np.median(ratios, axis=0).round(3).tolist()
+    control = _prepare_inference(spec.controls[0], device)
+    ratios = []
+    for arm in spec.arms:  # two models at a time: large ones fill a GPU
+        model, images = _prepare_inference(arm, device)
+        times = measure_latencies([control[0], model], [control[1], images])
+        ratios.append(round(float(np.median([b / a for a, b in times])), 3))
+    arms["latency_ratio"] = ratios
+    machine = f"{describe_machine(device)}, {torch.get_num_threads()} CPU threads"
+    arms["latency_machine"] = machine
+    _write_csv(folder / "arms.csv", arms)
+
+
+def _prepare_inference(arm: Arm, device: str) -> tuple[nn.Module, Tensor]:
+    cfg = deepcopy(arm.cfg)
+    cfg.model.pop("pretrained", None)  # timm's would be downloaded
+    model = build_model(cfg).to(device)
+    channels = getattr(get_resizer(model), "in_channels", 3)
+    return model, torch.rand(8, channels, *arm.input_size, device=device)
 
 
 def draw_arms(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None:
@@ -150,21 +196,21 @@ def draw_arms(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None
     # Spread over the set, which often has a class after the other.
     indices = [i * len(dataset) // _NUM_PICTURES for i in range(_NUM_PICTURES)]
     samples = [dataset[i] for i in indices]
-    classes = dataset.metainfo.get("classes")
+    classes = getattr(dataset, "metainfo", {}).get("classes")
     labels = [sample["data_samples"].gt_label.item() for sample in samples]
     titles = [classes[label] for label in labels] if classes else map(str, labels)
     picture = draw_resizers(models, [s["inputs"] for s in samples], list(titles))
     Image.fromarray(picture).save(folder / "resizers.png")
 
 
-def write_report(folder: Path) -> str:
+def write_report(folder: Path) -> dict[str, Any]:
     """Makes ``summary.md``, ``summary.json`` and the plots from the tables.
 
     Args:
-        folder (Path): With the files of :func:`write_tables`.
+        folder (Path): With the tables of a comparison, which may be under way.
 
     Returns:
-        str: The summary, in Markdown.
+        dict[str, Any]: The summary, see :func:`summarize`.
 
     Raises:
         InputError: If a table is missing.
@@ -172,17 +218,13 @@ def write_report(folder: Path) -> str:
     for name in (*_TABLES, _FACTS):
         if not (folder / name).is_file():
             raise InputError(f"{str(folder)!r} has no {name} of a comparison")
-    results = pd.read_csv(folder / "results.csv")
-    text = dict(correct=str, data=str, reason=str)
-    runs = pd.read_csv(folder / "runs.csv", dtype=text, keep_default_na=False)
-    arms = pd.read_csv(folder / "arms.csv")
+    results, runs, arms = (_read_csv(folder / name) for name in _TABLES)
     facts = json.loads((folder / _FACTS).read_text())
     summary = summarize(results, runs, arms, facts)
     write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    page = render(summary)
-    write_atomically(folder / "summary.md", page)
+    write_atomically(folder / "summary.md", render(summary))
     plot_comparison(results, arms, folder)
-    return page
+    return summary
 
 
 def summarize(
@@ -197,10 +239,14 @@ def summarize(
         facts (dict): Of ``facts.json``.
 
     Returns:
-        dict[str, Any]: The facts, and lists "arms", "differences" and "failures", and
-        numbers of "stage1" and "same_data". Accuracies in percent.
+        dict[str, Any]: The facts, and lists "arms", "differences" and "failures",
+        "stage1" (its accuracy) and "same_data". Accuracies in percent.
+
+    Raises:
+        InputError: If arms of one input size were validated on different images.
     """
     finished = runs[runs.status == "finished"]
+    _check_same_validation(finished, arms)
     correct = {
         (run.arm, run.seed): np.array(list(run.correct)) == "1"
         for run in finished.itertuples()
@@ -211,6 +257,8 @@ def summarize(
         drops = [worst_drop(curve, facts["warmup_epochs"]) for curve in curves]
         top1 = _interval([curve[-1] for curve in curves])
         worst = round(max(drops), 4) if drops else None
+        if np.isnan(arm["latency_ratio"]):
+            arm["latency_ratio"] = None
         rows.append({**arm, "seeds": len(curves), "top1": top1, "worst_drop": worst})
     differences = []
     for arm in rows:
@@ -274,15 +322,27 @@ def _numbers(difference: PairedDifference) -> dict[str, Any]:
     )
 
 
+def _check_same_validation(finished: pd.DataFrame, arms: pd.DataFrame) -> None:
+    inputs = dict(zip(arms.arm, arms.input, strict=True))
+    seen: dict[str, pd.Series] = {}
+    for _, run in finished[finished.arm != STAGE1].iterrows():
+        first = seen.setdefault(inputs[run.arm], run)
+        if run.val_data != first.val_data:
+            raise InputError(
+                f"{run.arm!r}, seed {run.seed}, was validated on other images than "
+                f"{first.arm!r}, seed {first.seed}, or in another order: such runs "
+                "cannot be compared"
+            )
+
+
 def _same_data(finished: pd.DataFrame, arms: pd.DataFrame) -> bool:
     """Whether the arms of a seed and an input size saw the same images, in order."""
     inputs = dict(zip(arms.arm, arms.input, strict=True))
-    seen: dict[tuple, list[str]] = {}
-    for run in finished[finished.arm != STAGE1].itertuples():
-        data = run.data.split()
-        other = seen.setdefault((inputs[run.arm], run.seed), data)
-        if any(a != b for a, b in zip(data, other, strict=False)):
-            return False
+    seen: dict[tuple, str] = {}
+    for _, run in finished[finished.arm != STAGE1].iterrows():
+        for epoch, data in enumerate(run.data.split()):
+            if seen.setdefault((inputs[run.arm], run.seed, epoch), data) != data:
+                return False
     return True
 
 
@@ -297,11 +357,10 @@ def render(summary: dict[str, Any]) -> str:
         f"({where}); no checkpoint is picked. Seeds {seeds}. Intervals: 95 %.",
         "",
     ]
-    if summary["stage1"]:
-        lines += [
-            f"All arms start from stage 1, which reaches {_show(summary['stage1'])}.",
-            "",
-        ]
+    if summary["weights"]:
+        reached = summary["stage1"]
+        reached = f", which reaches {_show(reached)}" if reached else ""
+        lines += [f"All arms start from {summary['weights']}{reached}.", ""]
     lines += [
         "| arm | input | output | parameters of resizer | in all | GMAC of resizer "
         "| in all | latency ratio | top-1 | worst drop of an epoch |",
@@ -310,46 +369,55 @@ def render(summary: dict[str, Any]) -> str:
     for arm in summary["arms"]:
         name = f"{arm['arm']} (control)" if arm["control"] else arm["arm"]
         drop = "-" if arm["worst_drop"] is None else f"{arm['worst_drop']:.1f}"
+        ratio = arm["latency_ratio"]
+        ratio = "-" if ratio is None else f"{ratio:.2f}"
+        count = arm["seeds"]
+        note = f" ({count} seeds)" if count < len(summary["seeds"]) else ""
         lines.append(
             f"| {name} | {arm['input']} | {arm['output']} | {arm['resizer_params']:,} "
             f"| {arm['params']:,} | {arm['resizer_gmac']:.4f} | {arm['gmac']:.4f} "
-            f"| {arm['latency_ratio']:.2f} | {_show(arm['top1'])} | {drop} |"
+            f"| {ratio} | {_show(arm['top1'])}{note} | {drop} |"
         )
     controls = [arm["arm"] for arm in summary["arms"] if arm["control"]]
+    machine = summary["arms"][0]["latency_machine"]
+    where = f" ({machine})" if machine else ""
     lines += [
         "",
         "GMAC: 10^9 multiply-accumulates for one image. Latency: inference of batches "
-        f"of 8, over that of {controls[0]}. Worst drop: the deepest fall of one epoch "
-        "below the best before it, in points, in any seed; warm-up "
-        f"({summary['warmup_epochs']}) apart.",
+        f"of 8, over that of {controls[0]}{where}. Worst drop: the deepest fall of one "
+        "epoch below the best before it, in points, in any seed, after "
+        f"{summary['warmup_epochs']} epoch(s) of warm-up.",
         "",
         "## Differences",
         "",
         "In points, paired by seed and by image. The interval holds both of its "
         "columns to the right: Student's t over the seeds, and a bootstrap over seeds "
-        "and images. A verdict needs both on one side of zero. McNemar: exact p, a "
-        "seed each.",
+        "and images. A verdict needs both on one side of zero; of twenty arms without "
+        "an effect, one may get it by chance. McNemar: exact p, a seed each.",
         "",
         "| arm | control | difference | over seeds | seeds and images | McNemar | "
         "verdict |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    # A control against the others is beside the point, but for the first.
+    # A control against the others is beside the point, but for the first of its input.
+    first: dict[str, str] = {}
+    for row in summary["differences"]:
+        first.setdefault(row["arm"], row["control"])
     shown = [
         row
         for row in summary["differences"]
-        if row["arm"] not in controls or row["control"] == controls[0]
+        if row["arm"] not in controls or row["control"] == first[row["arm"]]
     ]
     for row in shown:
         mean, low, high = row["difference"]
         spans = [
-            f"{span[1]:+.1f} to {span[2]:+.1f}"
+            f"{span[1]:+z.1f} to {span[2]:+z.1f}"
             for span in (row["over_seeds"], row["bootstrap"])
         ]
         p_values = ", ".join(f"{p:.3f}" for p in row["mcnemar"])
         lines.append(
-            f"| {row['arm']} | {row['control']} | {mean:+.1f} ({low:+.1f} to "
-            f"{high:+.1f}) | {spans[0]} | {spans[1]} | {p_values} | {row['verdict']} |"
+            f"| {row['arm']} | {row['control']} | {mean:+z.1f} ({low:+z.1f} to "
+            f"{high:+z.1f}) | {spans[0]} | {spans[1]} | {p_values} | {row['verdict']} |"
         )
     lines += ["", "In words:", ""]
     lines += [f"- {row['words']}" for row in shown if row["arm"] not in controls]
@@ -360,8 +428,8 @@ def render(summary: dict[str, Any]) -> str:
             for run in summary["failures"]
         ]
     same = (
-        "All arms of a seed saw the same images in the same order, augmentation "
-        "included (by checksum)."
+        "All arms of a seed and an input size saw the same images in the same order, "
+        "augmentation in the pipeline included (by checksum)."
         if summary["same_data"]
         else "**The arms of a seed did not see the same images.**"
     )

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmresizer.utils import InputError
-from mmresizer.utils.files import write_atomically
+from mmresizer.utils.files import file_digest, write_atomically
 
 STAGE1 = "stage1"
 WEIGHTS = "weights.pth"
@@ -28,12 +30,11 @@ class Run:
 
     Attributes:
         arm (str): Name of the arm, or "stage1".
-        seed (int): Random seed.
+        seed (int): Seed of the comparison.
         folder (Path): For its config, log, record and weights.
         cfg (Config): Config of the training, without seed and folder.
         parent (Run, optional): The run whose weights it starts from.
         checkpoint (str, optional): The file of weights that it starts from.
-        checkpoint_digest (str): SHA-256 of that file.
     """
 
     arm: str
@@ -42,7 +43,6 @@ class Run:
     cfg: Config
     parent: "Run | None" = None
     checkpoint: str | None = None
-    checkpoint_digest: str = ""
 
     @property
     def title(self) -> str:
@@ -54,13 +54,25 @@ class Run:
         """Number of epochs."""
         return self.cfg.train_cfg.max_epochs
 
+    @property
+    def random_seed(self) -> int:
+        """Seed of the random numbers, the same for all arms.
+
+        mmengine adds the number of the epoch, or of a worker, to it. Those of different
+        seeds and of stage 1 are far apart, so that none repeats the numbers of another.
+        """
+        text = f"{self.seed} {'stage 1' if self.arm == STAGE1 else 'arm'}"
+        return int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of what decides the result, but for machine and versions."""
-        origin = self.parent.fingerprint if self.parent else self.checkpoint_digest
-        settings = json.dumps(self.cfg.to_dict(), sort_keys=True, default=str)
-        text = "\n".join([settings, str(self.seed), origin])
-        return hashlib.sha256(text.encode()).hexdigest()
+        settings = self.cfg.to_dict()
+        facts = [json.dumps(settings, sort_keys=True, default=str), str(self.seed)]
+        paths = [self.checkpoint] if self.checkpoint else list(_weights_in(settings))
+        facts += [file_digest(path) for path in paths]
+        facts += [self.parent.fingerprint] if self.parent else []
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
     def result(self) -> dict[str, Any] | None:
         """Returns how the run ended, or None.
@@ -79,12 +91,22 @@ class Run:
                 "weights that it started from differ); take another --work-dir, or "
                 "delete that folder"
             )
+        if result["status"] != "finished":
+            return result
         weights = self.folder / WEIGHTS
-        if result["status"] == "finished" and not weights.is_file():
+        if not weights.is_file():
             raise InputError(
                 f"{str(weights)!r} is missing, though the run has finished; put it "
-                f"back, or delete {str(self.folder)!r} to train it again"
+                "back, or take another --work-dir"
             )
+        if self.parent is not None:
+            origin = self.parent.result()
+            if origin is None or origin.get("weights") != result["origin"]:
+                raise InputError(
+                    f"{str(self.folder)!r} was trained from other weights than those "
+                    f"of {str(self.parent.folder)!r}; put these back, or take another "
+                    "--work-dir"
+                )
         return result
 
     def settled_result(self) -> dict[str, Any] | None:
@@ -112,7 +134,8 @@ class Run:
             (self.folder / name).unlink(missing_ok=True)
         cfg = deepcopy(self.cfg)
         cfg.work_dir = str(self.folder)
-        cfg.setdefault("randomness", {})["seed"] = self.seed
+        cfg.resume = False
+        cfg.randomness = {**(cfg.get("randomness") or {}), "seed": self.random_seed}
         if self.parent is not None:
             cfg.load_from = str(self.parent.folder / WEIGHTS)
         elif self.checkpoint is not None:
@@ -126,7 +149,7 @@ class Run:
             *(cfg.get("custom_hooks") or []),
             dict(type="mmresizer.RecordRunHook", out_dir=str(self.folder)),
         ]
-        hooks = cfg.setdefault("default_hooks", {})
+        hooks = dict(cfg.get("default_hooks") or {})
         hooks.pop("resizer", None)  # pictures, which nobody would look at
         hooks["checkpoint"] = dict(
             type="CheckpointHook",
@@ -135,29 +158,36 @@ class Run:
             save_optimizer=False,
             save_param_scheduler=False,
         )
-        cfg.train_cfg.val_interval = 1
+        cfg.default_hooks = hooks
+        cfg.train_cfg.update(val_begin=1, val_interval=1)
+        cfg.train_cfg.pop("dynamic_intervals", None)
         cfg.dump(str(self.folder / "config.py"))
         module = "mmresizer.apis.comparison.worker"
         return [sys.executable, "-m", module, str(self.folder), self.fingerprint]
 
-    def end(self, status: str, reason: str = "", **numbers: Any) -> dict[str, Any]:
-        """Notes how the run ended, as far as the disk allows.
-
-        Args:
-            status (str): "finished", "diverged" or "failed".
-            reason (str): Why, unless it has finished.
-            **numbers (Any): What is to be kept beside.
-
-        Returns:
-            dict[str, Any]: The result.
-        """
-        return end_run(self.folder, self.fingerprint, status, reason, **numbers)
+    def end(self, status: str, reason: str = "") -> dict[str, Any]:
+        """Notes how the run ended, as far as the disk allows; see :func:`end_run`."""
+        return end_run(self.folder, self.fingerprint, status, reason)
 
 
 def end_run(
     folder: Path, fingerprint: str, status: str, reason: str = "", **numbers: Any
 ) -> dict[str, Any]:
-    """See :meth:`Run.end`."""
+    """Notes how a run ended.
+
+    Args:
+        folder (Path): Of the run.
+        fingerprint (str): Of the run.
+        status (str): "finished", "diverged" or "failed".
+        reason (str): Why, unless it has finished.
+        **numbers (Any): What is to be kept beside.
+
+    Returns:
+        dict[str, Any]: The result.
+
+    Raises:
+        OSError: If the result of a finished run cannot be written.
+    """
     result = dict(fingerprint=fingerprint, status=status, reason=reason, **numbers)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,3 +196,17 @@ def end_run(
         if status == "finished":
             raise
     return result
+
+
+def _weights_in(settings: Any) -> Iterator[str]:
+    """Yields the local files of weights that a config names."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if key in ("load_from", "checkpoint") and isinstance(value, str):
+                if os.path.isfile(value):
+                    yield value
+            else:
+                yield from _weights_in(value)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _weights_in(value)

@@ -1,6 +1,5 @@
 """The spec of a comparison: which arms are trained, from which weights, how often."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -10,8 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.hub import get_config
+from torch import nn
 
-from mmresizer.apis.checks import check_data
+from mmresizer.apis.checks import check_data, load_checkpoint
 from mmresizer.apis.costs import (
     build_model_to_count,
     check_input_size,
@@ -113,8 +113,9 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
 
     - ``config``: the control, a file (seen from the spec) or ``mmresizer::...``.
     - ``stage1``: ``dict(options={...})`` trains ``config`` first, once a seed, and
-      every arm starts from those weights; ``dict(checkpoint="...")`` names weights for
-      all. Without it each arm starts as its config says.
+      every arm starts from those weights; ``dict(checkpoint="...")`` names a file of
+      weights for all. Without it each arm starts as its config says. What weights do
+      not have, such as a head for other classes, each arm draws anew.
     - ``options``: settings by dotted key that all arms share.
     - ``arms``: dicts with ``name``, ``control`` (whether it is one), ``config`` (in
       place of the shared one), ``resizer`` (merged into ``model.resizer``),
@@ -146,25 +147,26 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
     stage1, checkpoint = None, None
     if raw.get("stage1") is not None:
         _check_keys("stage1", raw["stage1"], _STAGE1_KEYS)
-        checkpoint = raw["stage1"].get("checkpoint")
+        checkpoint = _read_checkpoint(raw["stage1"])
         if checkpoint is None:
             stage1 = _read_config(folder, raw["config"])
             _merge(stage1, "stage1.options", raw["stage1"].get("options"))
+            _check_training(stage1, "stage 1")
             _hold_out(stage1, raw.get("holdout"))
-            check_data(stage1, "train_dataloader", "val_dataloader")
-        elif not Path(checkpoint).is_file():
-            raise InputError(f"the stage-1 checkpoint {checkpoint!r} does not exist")
+            _check_model(stage1, "stage 1")
 
     entries = _sweep(_read_arms(raw["arms"]), raw.get("sweep"))
     arms: dict[str, Arm] = {}
+    matched = {entry["name"] for entry in entries if _matches_flops(entry)}
     # Those that match another's cost need it first.
-    for entry in sorted(entries, key=lambda entry: "match_flops" in entry):
+    for entry in sorted(entries, key=_matches_flops):
         cfg = _read_config(folder, entry.get("config", raw["config"]))
         _merge(cfg, "options", raw.get("options"))
         _merge(cfg, f"resizer of {entry['name']!r}", entry.get("resizer"), "resizer")
         _merge(cfg, f"options of {entry['name']!r}", entry.get("options"))
+        _check_training(cfg, f"arm {entry['name']!r}")
         _hold_out(cfg, raw.get("holdout"))
-        arms[entry["name"]] = _resolve(entry, cfg, arms)
+        arms[entry["name"]] = _resolve(entry, cfg, arms, matched)
     spec = Spec(
         name=Path(path).stem,
         stage1=stage1,
@@ -176,12 +178,6 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
     )
     _check_arms(spec, entries)
     return spec
-
-
-def file_digest(path: str) -> str:
-    """Returns the SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_keys(what: str, value: Any, accepted: Sequence[str]) -> None:
@@ -215,13 +211,57 @@ def _read_arms(arms: Any) -> list[dict]:
         raise InputError(f"arms must be a list of dicts, but got {arms!r}")
     for arm in arms:
         _check_keys("an arm", arm, _ARM_KEYS)
-        name = arm.get("name")
+        name, control = arm.get("name"), arm.get("control", False)
+        if not isinstance(control, bool):
+            raise InputError(f"control must be True or False, but got {control!r}")
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w .,+@-]*", name):
             raise InputError(
                 "the name of an arm must be letters, digits, spaces and any of _.,+@-, "
                 f"but got {name!r}"
             )
     return [dict(arm) for arm in arms]
+
+
+def _matches_flops(entry: dict) -> bool:
+    return entry.get("match_flops") is not None
+
+
+def _read_checkpoint(stage1: Mapping) -> str | None:
+    checkpoint = stage1.get("checkpoint")
+    if checkpoint is None:
+        return None
+    if "options" in stage1:
+        raise InputError("stage1 must have options, or a checkpoint, and not both")
+    path = Path(str(checkpoint)).expanduser()
+    if not path.is_file():
+        raise InputError(f"the stage-1 checkpoint {checkpoint!r} does not exist")
+    load_checkpoint(str(path))
+    return str(path.absolute())
+
+
+def _check_training(cfg: Config, who: str) -> None:
+    """Checks that a config trains and validates by epochs."""
+    for key in ("model", "train_dataloader", "val_dataloader", "test_dataloader"):
+        if not isinstance(cfg.get(key), Mapping):
+            raise InputError(
+                f"{who}: `{key}` must be a dict, but is {cfg.get(key)!r}; a comparison "
+                "trains and validates after each epoch"
+            )
+    epochs = (cfg.get("train_cfg") or {}).get("max_epochs")
+    if type(epochs) is not int or epochs < 1:
+        raise InputError(
+            f"{who}: train_cfg.max_epochs must be an int of 1 or more, but is "
+            f"{epochs!r}; a comparison trains by epochs"
+        )
+
+
+def _check_model(cfg: Config, who: str) -> nn.Module:
+    try:
+        check_data(cfg, "train_dataloader", "val_dataloader")
+        check_input_size(cfg)
+        return build_model_to_count(cfg)
+    except InputError as e:
+        raise InputError(f"{who}: {e}") from e
 
 
 def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
@@ -231,7 +271,7 @@ def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
     _check_keys("sweep", sweep, _SWEEP_KEYS)
     sizes, names = sweep.get("input_sizes"), sweep.get("arms")
     known = [arm["name"] for arm in arms]
-    if not isinstance(names, list | tuple) or not set(names) <= set(known):
+    if not isinstance(names, list | tuple) or not all(n in known for n in names):
         raise InputError(
             f"sweep.arms must be names of arms ({', '.join(known)}), but got {names!r}"
         )
@@ -244,7 +284,10 @@ def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
             continue
         for size in sizes:
             name = f"{arm['name']} {size} px"
-            swept.append({**arm, "name": name, "base": arm["name"], "input_size": size})
+            entry = {**arm, "name": name, "base": arm["name"], "input_size": size}
+            if arm.get("match_flops") in names:
+                entry["match_flops"] = f"{arm['match_flops']} {size} px"
+            swept.append(entry)
     return swept
 
 
@@ -283,12 +326,22 @@ def _hold_out(cfg: Config, holdout: Any) -> None:
         return
     _check_keys("holdout", holdout, _HOLDOUT_KEYS)
     fold, splits = (holdout.get(key) for key in _HOLDOUT_KEYS)
-    if type(fold) is not int or type(splits) is not int or not 0 <= fold < splits:
+    if (
+        type(fold) is not int
+        or type(splits) is not int
+        or not 0 <= fold < splits
+        or splits < 2
+    ):
         raise InputError(
-            "holdout must be dict(fold=F, num_splits=N) with ints 0 <= F < N, but got "
-            f"{dict(holdout)!r}"
+            "holdout must be dict(fold=F, num_splits=N) with ints 0 <= F < N, N > 1, "
+            f"but got {dict(holdout)!r}"
         )
     train = cfg.train_dataloader.dataset
+    if "pipeline" not in train or "pipeline" not in cfg.val_dataloader.dataset:
+        raise InputError(
+            "holdout needs a dataset that has its own pipeline, and no wrapper, but "
+            f"train_dataloader.dataset is of type {train.get('type')!r}"
+        )
     val = deepcopy(train)
     val.pipeline = cfg.val_dataloader.dataset.pipeline
     split = dict(type="KFoldDataset", fold=fold, num_splits=splits, seed=0)
@@ -316,40 +369,41 @@ def _set_input_size(cfg: Config, size: Any) -> None:
     for name in _DATALOADERS:
         dataset = cfg[name].dataset
         while "pipeline" not in dataset:
+            if not isinstance(dataset.get("dataset"), Mapping):
+                raise InputError(
+                    f"input_size needs a dataset with a pipeline, but {name} has one "
+                    f"of type {dataset.get('type')!r}"
+                )
             dataset = dataset.dataset
         *steps, pack = dataset.pipeline
         dataset.pipeline = [*steps, shrink, pack]
 
 
-def _resolve(entry: dict, cfg: Config, arms: dict[str, Arm]) -> Arm:
+def _resolve(entry: dict, cfg: Config, arms: dict[str, Arm], matched: set[str]) -> Arm:
     name = entry["name"]
     if entry.get("input_size") is not None:
         _set_input_size(cfg, entry["input_size"])
-    check_data(cfg, "train_dataloader", "val_dataloader")
+    model = _check_model(cfg, f"arm {name!r}")
     size = input_size(cfg)
     if size is None:
         raise InputError(f"the test pipeline of arm {name!r} must deliver a fixed size")
-    try:
-        check_input_size(cfg)
-        model = build_model_to_count(cfg)
-        arm = Arm(
-            name=name,
-            control=bool(entry.get("control", False)),
-            cfg=cfg,
-            base=entry.get("base", name),
-            input_size=size,
-            output_size=get_resizer(model).get_output_size(size),
-            macs=model_costs(model, size).total.macs,
-        )
-    except InputError as e:
-        raise InputError(f"arm {name!r}: {e}") from e
-    other = entry.get("match_flops")
-    if other is None:
+    arm = Arm(
+        name=name,
+        control=entry.get("control", False),
+        cfg=cfg,
+        base=entry.get("base", name),
+        input_size=size,
+        output_size=get_resizer(model).get_output_size(size),
+        macs=model_costs(model, size).total.macs,
+    )
+    if not _matches_flops(entry):
         return arm
-    if other not in arms:
+    other = entry["match_flops"]
+    plain = [name for name in arms if name not in matched]
+    if other not in plain:
         raise InputError(
             f"match_flops of arm {name!r} must be the name of an arm without "
-            f"match_flops ({', '.join(arms)}), but got {other!r}"
+            f"match_flops ({', '.join(plain)}), but got {other!r}"
         )
     return match_flops(arm, arms[other].macs)
 
@@ -372,6 +426,11 @@ def match_flops(arm: Arm, macs: int) -> Arm:
         raise InputError(
             f"arm {arm.name!r} costs {arm.macs / 1e9:.4f} GMAC already, more than the "
             f"{macs / 1e9:.4f} that it is to match"
+        )
+    if arm.output_size[0] != arm.output_size[1]:
+        raise InputError(
+            f"arm {arm.name!r} must have a square output for match_flops, but it has "
+            f"{arm.output_size[0]}x{arm.output_size[1]}"
         )
     best = arm
     for size in range(max(arm.output_size) + 1, min(arm.input_size) + 1):
@@ -408,14 +467,15 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
     for i, name in enumerate(names):
         if folders[i] in (*folders[:i], "stage1"):
             raise InputError(
-                f"the names of arms must be unique, but {name!r} is taken already"
+                "the names of arms must be unique, as folders too, but "
+                f"{folders[i]!r}, of arm {name!r}, is taken already"
             )
     if not spec.controls:
         raise InputError("at least one arm must be a control (control=True)")
     sizes = {
         arm.name: arm.output_size
         for arm, entry in zip(spec.arms, entries, strict=True)
-        if "match_flops" not in entry
+        if not _matches_flops(entry)
     }
     first, size = next(iter(sizes.items()), ("", (0, 0)))
     for name, other in sizes.items():
@@ -424,4 +484,15 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
                 f"arm {name!r} has the output size {other[0]}x{other[1]}, but "
                 f"{first!r} has {size[0]}x{size[1]}: an arm differs in it only with "
                 "match_flops"
+            )
+    validation: dict[tuple, tuple[str, Any]] = {}
+    for arm in spec.arms:
+        loader = arm.cfg.val_dataloader
+        sampler = loader.get("sampler") or {}
+        data = (loader.dataset.to_dict(), sampler.get("shuffle", False))
+        first, other = validation.setdefault(arm.input_size, (arm.name, data))
+        if data != other or data[1]:
+            raise InputError(
+                f"arm {arm.name!r} must be validated on the images of {first!r}, and "
+                "none in random order: differences are paired by image"
             )

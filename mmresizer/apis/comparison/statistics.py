@@ -149,21 +149,6 @@ def describe(difference: PairedDifference, arm_name: str, control_name: str) -> 
     )
 
 
-def non_inferior(difference: PairedDifference, margin: float) -> bool:
-    """Returns whether both intervals lie above ``-margin``.
-
-    Args:
-        difference (PairedDifference): Arm minus control.
-        margin (float): Loss that would be accepted, in percent points.
-
-    Raises:
-        InputError: If the margin is negative.
-    """
-    if margin < 0:
-        raise InputError(f"margin must be 0 or more percent points, but got {margin}")
-    return difference.low > -margin
-
-
 def worst_drop(accuracies: Sequence[float], warmup: int = 0) -> float:
     """Returns the largest drop of an epoch below the best of the epochs before it.
 

@@ -14,6 +14,7 @@ from mmresizer.apis.benchmark import describe_machine
 from mmresizer.apis.training import train_model
 from mmresizer.engine import DivergedError
 from mmresizer.utils.cli import load_config
+from mmresizer.utils.files import file_digest
 
 from .runs import RECORD, WEIGHTS, end_run
 
@@ -31,6 +32,7 @@ def train_run(folder: Path, fingerprint: str) -> str:
     start = time.monotonic()
     cfg = load_config(str(folder / "config.py"))
     try:
+        origin = file_digest(cfg.load_from) if _is_file(cfg.get("load_from")) else ""
         train_model(cfg)
         saved = folder / f"epoch_{cfg.train_cfg.max_epochs}.pth"
         saved.replace(folder / WEIGHTS)
@@ -38,6 +40,8 @@ def train_run(folder: Path, fingerprint: str) -> str:
         record = json.loads((folder / RECORD).read_text())
         device = "cuda" if torch.cuda.is_available() else "cpu"
         record.update(
+            origin=origin,
+            weights=file_digest(folder / WEIGHTS),
             seconds=round(time.monotonic() - start, 1),
             machine=(
                 f"{describe_machine(device)} ({torch.get_num_threads()} CPU threads, "
@@ -54,6 +58,10 @@ def train_run(folder: Path, fingerprint: str) -> str:
         reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
         end_run(folder, fingerprint, "failed", reason)
         raise
+
+
+def _is_file(path: str | None) -> bool:
+    return path is not None and os.path.isfile(path)
 
 
 def _end_with_parent() -> None:

@@ -1,15 +1,19 @@
 """A record of a training run that a comparison can be made from."""
 
 import json
+import math
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
+from mmpretrain.structures import DataSample
 
 from mmresizer.registry import HOOKS
+from mmresizer.utils import InputError
 from mmresizer.utils.files import write_atomically
 
 _SECONDS_BETWEEN_UPDATES = 0.5
@@ -23,12 +27,15 @@ class DivergedError(RuntimeError):
 class RecordRunHook(Hook):
     """Records the accuracy after each epoch, image by image, and the data it saw.
 
-    For classifiers, in a single process. It writes two JSON files into a folder:
+    For classifiers of one label an image, in a single process. The random numbers are
+    set anew at each iteration: models of different layers then draw the same ones for
+    Mixup, say. It writes two JSON files into a folder:
 
     - ``record.json`` after each validation: lists with an item an epoch, ``top1``
       (percent), ``loss`` (mean of the training iterations) and ``data`` (checksum of
-      all training images and labels so far, in their order), and ``correct``, a
-      character of "0" or "1" for each image of the last validation.
+      all training images and labels so far, in their order); of the last validation
+      ``val_data`` (the same of its images) and ``correct``, a character of "0" or "1"
+      for each.
     - ``progress.json``, twice a second: ``iteration`` and ``max_iterations``.
 
     Args:
@@ -45,7 +52,17 @@ class RecordRunHook(Hook):
         self._correct: list[bool] = []
         self._losses: list[float] = []
         self._checksum = 0
+        self._val_checksum = 0
         self._updated = 0.0
+
+    def before_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | tuple | list | None = None,
+    ) -> None:
+        """Sets the random numbers of the main process."""
+        set_random_seed((runner.seed + runner.iter) % 2**32)
 
     def after_train_iter(
         self,
@@ -62,14 +79,13 @@ class RecordRunHook(Hook):
         assert isinstance(data_batch, dict)
         assert outputs is not None
         loss = float(outputs["loss"])
-        if not torch.isfinite(torch.tensor(loss)):
+        if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss became {loss} in epoch {runner.epoch + 1}, iteration "
                 f"{batch_idx + 1}"
             )
         self._losses.append(loss)
-        for tensor in (*data_batch["inputs"], *_labels(data_batch["data_samples"])):
-            self._checksum = zlib.crc32(tensor.cpu().numpy().tobytes(), self._checksum)
+        self._checksum = _checksum(data_batch, self._checksum)
         if time.monotonic() - self._updated > _SECONDS_BETWEEN_UPDATES:
             self._updated = time.monotonic()
             progress = dict(iteration=runner.iter + 1, max_iterations=runner.max_iters)
@@ -77,7 +93,7 @@ class RecordRunHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Begins a new validation."""
-        self._correct = []
+        self._correct, self._val_checksum = [], 0
 
     def after_val_iter(
         self,
@@ -86,10 +102,21 @@ class RecordRunHook(Hook):
         data_batch: dict | tuple | list | None = None,
         outputs: list | None = None,
     ) -> None:
-        """Notes which images the model is right on."""
+        """Notes which images the model is right on.
+
+        Raises:
+            InputError: If an image has another number of labels than one.
+        """
+        assert isinstance(data_batch, dict)
+        self._val_checksum = _checksum(data_batch, self._val_checksum)
         for sample in outputs or []:
-            right = torch.equal(sample.pred_label.cpu(), sample.gt_label.cpu())
-            self._correct.append(right)
+            label = sample.get("gt_label")
+            if label is None or label.numel() != 1:
+                raise InputError(
+                    "a comparison needs one label for each validation image, but got "
+                    f"{label}"
+                )
+            self._correct.append(torch.equal(sample.pred_label.cpu(), label.cpu()))
 
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
@@ -103,10 +130,16 @@ class RecordRunHook(Hook):
             top1=self._top1,
             loss=self._loss,
             data=self._data,
+            val_data=f"{self._val_checksum:08x}",
             correct="".join("01"[right] for right in self._correct),
         )
         write_atomically(self.out_dir / "record.json", json.dumps(record))
 
 
-def _labels(data_samples: list) -> list[torch.Tensor]:
-    return [sample.gt_label for sample in data_samples]
+def _checksum(data_batch: dict, start: int) -> int:
+    """Checksum of the images and labels of a batch, on top of those before it."""
+    samples: Sequence[DataSample] = data_batch["data_samples"]
+    labels = [sample.gt_label for sample in samples if "gt_label" in sample]
+    for tensor in (*data_batch["inputs"], *labels):
+        start = zlib.crc32(tensor.cpu().contiguous().numpy(), start)
+    return start

@@ -26,7 +26,9 @@ class ResizerOptimizerHook(Hook):
     rate follows the schedule of the backbone's (warm-up, decay). The state is part of
     training checkpoints. A resizer without parameters is left alone.
 
-    What ``paramwise_cfg`` says of the resizer has no effect beside this hook.
+    What ``paramwise_cfg`` says of the resizer has no effect beside this hook. With
+    mixed precision the backbone's optimizer must not be a fused one, which leaves the
+    gradient scaled.
 
     Args:
         lr (float): Learning rate at its highest. Defaults to 1e-3.
@@ -37,8 +39,10 @@ class ResizerOptimizerHook(Hook):
         InputError: If ``lr`` is not positive, or the optimizer cannot be built.
     """
 
+    priority = "LOW"  # a hook that clips the gradient comes first
+
     def __init__(self, lr: float = 1e-3, type: str = "AdamW", **kwargs: Any):
-        if not lr > 0:
+        if not isinstance(lr, int | float) or not lr > 0:
             raise InputError(f"lr must be a positive number, got {lr!r}")
         self.lr = lr
         self.cfg = dict(type=type, lr=lr, weight_decay=0.0)
@@ -62,8 +66,7 @@ class ResizerOptimizerHook(Hook):
         # Before the step mixed precision has unscaled the gradient and accumulation is
         # done; without a gradient the other optimizer leaves a parameter alone.
         def step(*_) -> None:
-            group = main.param_groups[0]
-            factor = group["lr"] / group.get("initial_lr", group["lr"])
+            factor = _schedule_factor(main)
             for own_group in own.param_groups:
                 own_group["lr"] = self.lr * factor
             own.step()
@@ -89,3 +92,13 @@ class ResizerOptimizerHook(Hook):
             raise InputError(
                 f"cannot build the resizer's optimizer {self.cfg} ({reason})"
             ) from e
+
+
+def _schedule_factor(optimizer: Optimizer) -> float:
+    """Returns the rate over its highest, as the schedule has it now."""
+    for group in optimizer.param_groups:
+        # One cycle starts far below its highest rate; others start from it.
+        highest = group.get("max_lr", group.get("initial_lr", group["lr"]))
+        if highest > 0:  # it is 0 where a part of the model is frozen by lr_mult
+            return group["lr"] / highest
+    return 0.0

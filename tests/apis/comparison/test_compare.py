@@ -21,6 +21,12 @@ DEMO = (
 SMALL = {
     "train_dataloader.dataset.num_samples": 64,
     "train_dataloader.batch_size": 16,
+    # With random numbers of the main process, whose models draw from it differently.
+    "train_dataloader.num_workers": 0,
+    "train_dataloader.dataset.pipeline": [
+        dict(type="RandomFlip", prob=0.5),
+        dict(type="PackInputs"),
+    ],
     "val_dataloader.dataset.num_samples": 40,
     "train_cfg.max_epochs": 2,
     "param_scheduler": None,
@@ -107,6 +113,7 @@ def test_interrupted_or_not_the_tables_are_the_same(write_spec, run, tmp_path):
     assert f"load_from = '{whole}/runs/stage1/seed3/weights.pth'" in config
     assert "backbone.conv1.weight" in start["state_dict"]
     runs = pd.read_csv(whole / "runs.csv", dtype=str)
+    runs = runs[runs.arm != "stage1"]
     data = {seed: set(group.data) for seed, group in runs.groupby("seed")}
     assert {len(digests) for digests in data.values()} == {1}
     assert data["3"] != data["7"]
@@ -138,6 +145,9 @@ def test_interrupted_or_not_the_tables_are_the_same(write_spec, run, tmp_path):
             assert output.splitlines()[-1].startswith("interrupted; the same command")
         wait_until(lambda: not is_running(parts))
         assert not (folder / "run.json").exists()
+        # What has ended is in the tables already.
+        status, output = run(*command(spec, parts)[:2], "--report", parts)
+        assert status == 0, output
     status, output = run(*command(spec, parts))
     assert status == 0, output
     assert len(re.findall(r"\(before\)", output)) == 3
@@ -147,11 +157,23 @@ def test_interrupted_or_not_the_tables_are_the_same(write_spec, run, tmp_path):
     status, output = run(*command(spec, parts))
     assert status == 0
     assert len(re.findall(r"\(before\)", output)) == 8
-    (parts / "runs/stage1/seed7/weights.pth").unlink()
+    weights = parts / "runs/stage1/seed7/weights.pth"
+    content = weights.read_bytes()
+    weights.unlink()
     status, output = run(*command(spec, parts))
     assert status == 1
     assert re.search(
         "error: .*stage1/seed7/weights.pth' is missing, though", output.splitlines()[-1]
+    )
+
+    # Arms do not outlive the stage 1 that they came from.
+    weights.write_bytes(content)
+    (parts / "runs/stage1/seed7/run.json").unlink()
+    status, output = run(*command(spec, parts))
+    assert status == 1
+    assert re.search(
+        "bilinear/seed7' was trained from other weights than those of '.*stage1/seed7'",
+        output.splitlines()[-1],
     )
 
     # Another spec does not mix with these runs.
@@ -216,7 +238,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
     env = dict(PYTHONPATH=os.pathsep.join([str(ROOT), str(tmp_path)]))
     folder = tmp_path / "out"
     status, output = run(*command(spec, folder), env=env)
-    assert status == 0, output
+    assert status == 1, output
     runs = pd.read_csv(folder / "runs.csv", keep_default_na=False).set_index("arm")
     assert runs.status.to_dict() == {
         "bilinear": "finished",
@@ -249,7 +271,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
         "    pass\n"
     )
     status, output = run(*command(spec, folder), env=env)
-    assert status == 0, output
+    assert status == 1, output
     assert len(re.findall(r"\(before\)", output)) == 6
     runs = pd.read_csv(folder / "runs.csv")
     assert runs.status.value_counts().to_dict() == {"finished": 8, "diverged": 2}
@@ -259,7 +281,7 @@ def test_arms_of_a_failed_stage1_do_not_train(write_spec, run, tmp_path):
     options = SMALL | {"optim_wrapper.optimizer.lr": 1e30}
     folder = tmp_path / "out"
     status, output = run(*command(write_spec(stage1=dict(options=options)), folder))
-    assert status == 0, output
+    assert status == 1, output
     runs = pd.read_csv(folder / "runs.csv")
     arms = runs[runs.arm != "stage1"]
     assert set(arms.status) == {"failed"}

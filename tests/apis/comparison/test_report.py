@@ -5,12 +5,13 @@ import json
 import pandas as pd
 import pytest
 
-from mmresizer.apis.comparison import write_report
+from mmresizer.apis.comparison import render, write_report
 from mmresizer.apis.comparison.report import summarize
 from mmresizer.utils import InputError
 
 FACTS = dict(
     name="by hand",
+    weights="stage 1",
     seeds=[0, 1, 2],
     warmup_epochs=1,
     holdout=None,
@@ -19,9 +20,10 @@ FACTS = dict(
 )
 
 
-def tables(curves, correct, inputs=None, data=None, reasons=None):
+def tables(curves, correct, inputs=None, data=None, reasons=None, val_data=None):
     """Makes the tables from {arm: {seed: ...}}; the first arm is the control."""
     inputs, data, reasons = inputs or {}, data or {}, reasons or {}
+    val_data = val_data or {}
     results = [
         dict(arm=arm, seed=seed, epoch=epoch, top1=top1, loss=1.0)
         for arm, seeds in curves.items()
@@ -37,6 +39,7 @@ def tables(curves, correct, inputs=None, data=None, reasons=None):
             reason=reasons.get((arm, seed), ""),
             correct=string,
             data=data.get((arm, seed), "aa bb"),
+            val_data=val_data.get((arm, seed), "dd"),
         )
         for arm, seeds in correct.items()
         for seed, string in seeds.items()
@@ -53,7 +56,8 @@ def tables(curves, correct, inputs=None, data=None, reasons=None):
             params=10,
             resizer_gmac=0.0,
             gmac=1.0,
-            latency_ratio=1.0,
+            latency_ratio=float("nan"),
+            latency_machine="",
         )
         for arm in names
     ]
@@ -120,6 +124,20 @@ def test_other_images_are_noticed():
     assert not summarize(*tables(CURVES, CORRECT, data=data), FACTS)["same_data"]
 
 
+def test_other_images_in_a_later_epoch_are_noticed():
+    """Even where the first arm has ended before."""
+    curves = {**CURVES, "third": CURVES["plain"]}
+    correct = {**CORRECT, "third": CORRECT["plain"]}
+    data = {("plain", 1): "aa", ("better", 1): "aa bb", ("third", 1): "aa cc"}
+    assert not summarize(*tables(curves, correct, data=data), FACTS)["same_data"]
+
+
+@pytest.mark.parametrize("run", [("better", 1), ("plain", 2)])
+def test_refuses_other_validation_images(run):
+    with pytest.raises(InputError, match="was validated on other images than 'plain'"):
+        summarize(*tables(CURVES, CORRECT, val_data={run: "ee"}), FACTS)
+
+
 def test_sweep_compares_at_the_same_input():
     curves = {**CURVES, "small": CURVES["plain"]}
     correct = {**CORRECT, "small": CORRECT["plain"]}
@@ -129,18 +147,22 @@ def test_sweep_compares_at_the_same_input():
     assert summary["same_data"]
 
 
-def test_report_from_files(tmp_path):
-    curves = {"stage1": {0: [40], 1: [44], 2: [42]}, **CURVES}
-    correct = {"stage1": {0: "1010", 1: "1010", 2: "1010"}, **CORRECT}
-    names = ("results.csv", "runs.csv", "arms.csv")
-    for name, table in zip(names, tables(curves, correct), strict=True):
+@pytest.mark.parametrize("names", [("plain", "better"), ("None", "1e-3")])
+def test_report_from_files(tmp_path, names):
+    curves = dict(zip(names, CURVES.values(), strict=True))
+    correct = dict(zip(names, CORRECT.values(), strict=True))
+    curves = {"stage1": {0: [40], 1: [44], 2: [42]}, **curves}
+    correct = {"stage1": {0: "1010", 1: "1010", 2: "1010"}, **correct}
+    files = ("results.csv", "runs.csv", "arms.csv")
+    for name, table in zip(files, tables(curves, correct), strict=True):
         table.to_csv(tmp_path / name, index=False)
     (tmp_path / "facts.json").write_text(json.dumps(FACTS))
-    page = write_report(tmp_path)
+    page = render(write_report(tmp_path))
     assert page == (tmp_path / "summary.md").read_text()
     assert "stage 1, which reaches 42.0 ± 5.0." in page
-    assert "| better | plain | +33.3 (" in page
-    assert "better is undecided against plain with 3 seeds and 4 images" in page
+    assert f"| {names[1]} | {names[0]} | +33.3 (" in page
+    words = f"{names[1]} is undecided against {names[0]} with 3 seeds and 4 images"
+    assert words in page
     assert "Trained on abacus, 2026-01-01 to 2026-01-03." in page
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["stage1"][0] == 42

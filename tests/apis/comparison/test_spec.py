@@ -77,8 +77,22 @@ def test_sweep(load):
         ("learned 24 px", "learned", (24, 24), False),
         ("learned 48 px", "learned", (48, 48), False),
     ]
-    dataset = DATASETS.build(spec.arms[1].cfg.val_dataloader.dataset)
-    assert dataset[0]["inputs"].shape == (3, 48, 48)
+    for name in ("train", "val", "test"):
+        dataset = DATASETS.build(spec.arms[1].cfg[f"{name}_dataloader"].dataset)
+        assert dataset[0]["inputs"].shape == (3, 48, 48)
+
+
+def test_sweep_of_a_larger_output(load):
+    """It matches the arm of its own input size."""
+    larger = dict(name="larger", control=True, match_flops="learned")
+    sweep = dict(arms=["larger", "learned"], input_sizes=[72, 96])
+    arms = {arm.name: arm for arm in load(arms=[larger, LEARNED], sweep=sweep).arms}
+    for size in (72, 96):
+        alone = load(
+            arms=[larger | {"input_size": size}, LEARNED | {"input_size": size}]
+        )
+        assert arms[f"larger {size} px"].output_size == alone.arms[0].output_size
+    assert arms["larger 72 px"].output_size < arms["larger 96 px"].output_size
 
 
 def test_holdout_is_a_part_of_the_training_set(load):
@@ -110,10 +124,13 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(seed=[0, 1]), "has an unknown key 'seed'; accepted are config, "),
         (dict(arms=[]), r"arms must be a list of dicts, but got \[\]"),
         (dict(arms=[LEARNED]), "at least one arm must be a control"),
-        (dict(arms=[BILINEAR, BILINEAR]), "must be unique, but 'bilinear' is taken"),
+        (
+            dict(arms=[BILINEAR, BILINEAR]),
+            "must be unique.*'bilinear', of arm 'bilinear', is taken",
+        ),
         (
             dict(arms=[BILINEAR, dict(name="stage1")]),
-            "must be unique, but 'stage1' is taken",
+            "must be unique, as folders too, but 'stage1'",
         ),
         (dict(arms=[dict(name="a/b")]), "the name of an arm must be .* got 'a/b'"),
         (dict(arms=[dict(nam="a")]), "an arm has an unknown key 'nam'"),
@@ -126,9 +143,32 @@ def test_holdout_is_a_part_of_the_training_set(load):
             r"match_flops of arm 'big' must be .*\(bilinear\), but got 'lerned'",
         ),
         (
-            dict(arms=[LEARNED, dict(name="b", match_flops="learned")][::-1]),
-            "at least one arm must be a control",
+            dict(
+                arms=[
+                    BILINEAR,
+                    dict(
+                        name="a", match_flops="bilinear", resizer=dict(output_size=12)
+                    ),
+                    dict(name="b", match_flops="a"),
+                ]
+            ),
+            r"match_flops of arm 'b' must be .*\(bilinear\), but got 'a'",
         ),
+        (
+            dict(
+                arms=[
+                    LEARNED,
+                    dict(
+                        name="b",
+                        control=True,
+                        match_flops="learned",
+                        resizer=dict(output_size=(20, 24)),
+                    ),
+                ]
+            ),
+            "arm 'b' must have a square output for match_flops, but it has 20x24",
+        ),
+        (dict(arms=[dict(name="a", control="no")]), "control must be .* got 'no'"),
         (
             dict(arms=[BILINEAR, {**LEARNED, "match_flops": "bilinear"}]),
             "arm 'learned' costs 0.0491 GMAC already, more than the 0.0197",
@@ -156,6 +196,36 @@ def test_holdout_is_a_part_of_the_training_set(load):
             "the folder 'absent' of train_dataloader does not exist",
         ),
         (dict(options=3), "options must be a dict, but got 3"),
+        (
+            dict(options={"train_cfg": dict(_delete_=True, by_epoch=False)}),
+            "arm 'bilinear': train_cfg.max_epochs must be an int .* is None",
+        ),
+        (dict(options={"train_cfg.max_epochs": "3"}), "must be an int .* is '3'"),
+        (
+            dict(options={"val_dataloader": None}),
+            "`val_dataloader` must be a dict, but",
+        ),
+        (
+            dict(stage1=dict(options={"model.resizer.type": "Resizr"})),
+            "stage 1: cannot build the model .*Resizr",
+        ),
+        (
+            dict(stage1=dict(options={}, checkpoint="x.pth")),
+            "stage1 must have options, or a checkpoint, and not both",
+        ),
+        (
+            dict(
+                arms=[
+                    BILINEAR,
+                    dict(name="x", options={"val_dataloader.dataset.num_samples": 200}),
+                ]
+            ),
+            "arm 'x' must be validated on the images of 'bilinear'",
+        ),
+        (
+            dict(options={"val_dataloader.sampler.shuffle": True}),
+            "none in random order",
+        ),
     ],
 )
 def test_refuses(load, changes, sentence):

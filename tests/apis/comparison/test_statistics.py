@@ -8,7 +8,6 @@ from mmresizer.apis.comparison.statistics import (
     PairedDifference,
     describe,
     mean_interval,
-    non_inferior,
     paired_difference,
     worst_drop,
 )
@@ -159,15 +158,6 @@ def test_describe(interval, num_images, sentence):
     assert describe(difference, "learned", "bilinear") == sentence
 
 
-def test_non_inferior():
-    """The lower of both lower bounds is -1.5."""
-    narrow, wide = Interval(0, -1, 1), Interval(0, -1.5, 1.5)
-    for intervals in ((narrow, wide), (wide, narrow)):
-        difference = PairedDifference(*intervals, (1.0,) * 3, 3, 240)
-        assert non_inferior(difference, 2)
-        assert not non_inferior(difference, 1.5)
-
-
 @pytest.mark.parametrize(
     ("accuracies", "warmup", "drop"),
     [
@@ -198,8 +188,6 @@ def test_refuses():
             paired_difference(wrong, wrong)
     with pytest.raises(InputError, match="resamples must be at least 1, but got 0"):
         paired_difference(right, right, resamples=0)
-    with pytest.raises(InputError, match=r"margin must be 0 or more .* got -1"):
-        non_inferior(paired_difference(right, right), -1)
     for accuracies, warmup in (([], 0), ([1, 2], 2), ([1, 2], -1)):
         with pytest.raises(InputError, match=f"warmup must .* but got {warmup}$"):
             worst_drop(accuracies, warmup)
