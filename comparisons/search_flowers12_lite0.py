@@ -23,12 +23,10 @@ def _muller(**arguments):
 
 
 _clip = dict(type="mmresizer.ClipResizerGradHook", max_norm=0.1)
-_ema = dict(type="EMAHook", momentum=0.02, update_buffers=True)
 _published = [1.892, -0.014, -11.295, 0.003]
 
 arms = [
     dict(name="bilinear", control=True),
-    dict(name="bilinear, EMA", control=True, options=dict(custom_hooks=[_ema])),
     dict(name="antialiased", resizer=dict(antialias=True)),
     dict(name="MULLER", resizer=_muller(), options=_own(0.03)),
     dict(
@@ -47,7 +45,11 @@ arms = [
     dict(name="AdamW 3e-4", resizer=_learned(), options=_own(3e-4)),
     dict(name="AdamW 1e-3", resizer=_learned(), options=_own(1e-3)),
     dict(name="AdamW 3e-3", resizer=_learned(), options=_own(3e-3)),
-    dict(name="AdamW 1e-3, EMA", resizer=_learned(), options=_own(1e-3, _ema)),
+    dict(
+        name="AdamW 1e-3, bounded",
+        resizer=_learned(residual_bound=0.25),
+        options=_own(1e-3),
+    ),
     dict(
         name="AdamW 1e-3, GN",
         resizer=_learned(norm_cfg=dict(type="GN", num_groups=4)),

@@ -6,14 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from mmresizer.apis.comparison import (
-    LocalExecutor,
-    RayExecutor,
-    compare,
-    load_spec,
-    render,
-    write_report,
-)
+from mmresizer.apis.comparison.compare import compare
+from mmresizer.apis.comparison.executors import LocalExecutor, RayExecutor
+from mmresizer.apis.comparison.report import render, write_report
+from mmresizer.apis.comparison.spec import load_spec
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
 

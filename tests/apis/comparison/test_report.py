@@ -5,8 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from mmresizer.apis.comparison import render, write_report
-from mmresizer.apis.comparison.report import summarize
+from mmresizer.apis.comparison.report import render, summarize, write_report
 from mmresizer.utils import InputError
 
 FACTS = dict(
