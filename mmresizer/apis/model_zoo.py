@@ -11,9 +11,10 @@ from mmengine.config import Config
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 
+from .comparison.overview import render_overview
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
 
-_MARKS = ("<!-- models: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
+_MARKS = ("<!-- table: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
 _TABLE = re.compile(f"{re.escape(_MARKS[0])}.*?{re.escape(_MARKS[1])}", re.DOTALL)
 _LATENCIES = "docs/benchmarks/pairs_cpu-2-cores.csv"
 
@@ -145,7 +146,10 @@ def _describe_resizer(resizer: dict) -> str:
 
 
 def render_pages(root: Path) -> dict[Path, str]:
-    """Renders ``model_zoo.md`` and the tables in the README files of the families.
+    """Renders ``model_zoo.md`` and the tables in README files.
+
+    Those of the families have their models; the first page and that of the comparisons
+    have the published comparisons.
 
     Args:
         root (Path): Root of the repository.
@@ -162,14 +166,9 @@ def render_pages(root: Path) -> dict[Path, str]:
     for file in sorted((root / "configs").glob("[!_]*/metafile.yml")):
         meta = _read_metafile(file)
         readme = file.with_name("README.md")
-        text = readme.read_text() if readme.is_file() else ""
-        if not _TABLE.search(text):
-            raise InputError(f"{str(readme)!r} must have {_MARKS[0]} and {_MARKS[1]}")
         models = sorted(meta["Models"], key=_sort_key)
         rows = [_make_row(model, latencies) for model in models]
-        table = _make_table(_add_links(rows, ""))
-        before, after = _TABLE.split(text, maxsplit=1)
-        pages[readme] = f"{before}{_MARKS[0]}\n\n{table}\n\n{_MARKS[1]}{after}"
+        pages[readme] = _fill(readme, _make_table(_add_links(rows, "")))
         family = file.parent.name
         (collection,) = meta["Collections"]
         zoo.append(
@@ -178,7 +177,20 @@ def render_pages(root: Path) -> dict[Path, str]:
             f"{_make_table(_add_links(rows, f'configs/{family}/'))}\n"
         )
     pages[root / "model_zoo.md"] = "\n".join(zoo)
+    results = root / "comparisons" / "results"
+    for page in (root / "README.md", root / "comparisons" / "README.md"):
+        link = results.relative_to(page.parent).as_posix()
+        pages[page] = _fill(page, render_overview(results, link))
     return pages
+
+
+def _fill(page: Path, table: str) -> str:
+    """Returns the text of a page with a table between the marks."""
+    text = page.read_text() if page.is_file() else ""
+    if not _TABLE.search(text):
+        raise InputError(f"{str(page)!r} must have {_MARKS[0]} and {_MARKS[1]}")
+    before, after = _TABLE.split(text, maxsplit=1)
+    return f"{before}{_MARKS[0]}\n\n{table}\n\n{_MARKS[1]}{after}"
 
 
 def _sort_key(model: dict) -> tuple[str, float, str]:

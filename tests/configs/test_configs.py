@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mmengine.optim import build_optim_wrapper
+from mmengine.config import Config
 from modelindex.load_model_index import load
 
 from mmresizer.apis.checks import build_model
 from mmresizer.apis.costs import (
-    build_model_to_count,
     input_size,
     pipeline_size,
 )
@@ -150,25 +149,32 @@ def test_resolution_is_set_in_one_place():
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "backbone_rate"),
-    [
-        ("resizerx2_swin-base_1xb8-stable_cub_384px", 1e-4, 5e-6 / 8),
-        ("resizerx2_resnet50_1xb8-stable_cub_448px", 0.01 / 8 / 10, 0.01 / 8),
-    ],
+    "stable", sorted((ROOT / "configs").rglob("*-stable_*.py")), ids=lambda p: p.stem
 )
-def test_stable_rates(name, rate, backbone_rate):
-    """What AdamW and SGD get for the resizer and for the backbone."""
-    cfg = load_once(ROOT / "configs/cub" / f"{name}.py")
-    model = build_model_to_count(cfg)
-    names = {id(p): n for n, p in model.named_parameters()}
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    rates = defaultdict(set)
-    for group in wrapper.optimizer.param_groups:
-        for parameter in group["params"]:
-            rates[names[id(parameter)].split(".")[0]].add(group["lr"])
-    assert list(rates["resizer"]) == pytest.approx([rate])
-    assert list(rates["backbone"]) == pytest.approx([backbone_rate])
-    assert list(rates["head"]) == pytest.approx([backbone_rate])
+def test_stable_recipe(stable):
+    """It is the plain one, and the resizer's start and steps alone are other ones."""
+    plain = load_once(stable.with_name(stable.name.replace("-stable", ""))).to_dict()
+    cfg = load_once(stable).to_dict()
+    (hook,) = cfg.pop("custom_hooks")
+    assert hook["type"] == "mmresizer.ResizerOptimizerHook"
+    if stable.stem.startswith("resizer"):
+        assert cfg["model"]["resizer"].pop("zero_init") is True
+    assert cfg == plain
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["resnet/resnet50_8xb32_in1k.py", "swin_transformer/swin-base_16xb64_in1k.py"],
+)
+def test_recipe_is_one_more_base(base, tmp_path):
+    """Of SGD and of AdamW; what the file says otherwise is MMPretrain's."""
+    bases = [f"mmpretrain::{base}", "mmresizer::_base_/schedules/resizer_adamw.py"]
+    for name, chosen in (("plain.py", bases[:1]), ("recipe.py", bases)):
+        (tmp_path / name).write_text(f"_base_ = {chosen}")
+    cfg = Config.fromfile(tmp_path / "recipe.py").to_dict()
+    (hook,) = cfg.pop("custom_hooks")
+    assert hook["type"] == "mmresizer.ResizerOptimizerHook"
+    assert cfg == Config.fromfile(tmp_path / "plain.py").to_dict()
 
 
 @pytest.mark.parametrize(

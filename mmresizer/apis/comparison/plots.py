@@ -136,7 +136,7 @@ def draw_costs(axes: Axes, runs: pd.DataFrame, costs: pd.DataFrame) -> None:
         style = {**_style(i), "linestyle": "none", "label": _label(arm, runs)}
         bars = _draw_intervals(axes, [gmac], [finals.get(arm, [])], style)
         _shift(bars, 8 * shifts[i], axes)
-    axes.margins(x=0.1)  # room for the shifts
+    _make_room(axes, 8 * max(shifts))
     axes.set(
         title=f"{_INTERVALS};\npoints of about the same cost stand side by side",
         xlabel="GMAC of the whole model for one image",
@@ -158,7 +158,7 @@ def draw_sweep(axes: Axes, runs: pd.DataFrame, costs: pd.DataFrame) -> None:
         style = {**_style(i), "label": textwrap.fill(base, _LEGEND_WIDTH)}
         bars = _draw_intervals(axes, rows["input_size"], samples, style)
         _shift(bars, 5 * (i - (len(bases) - 1) / 2), axes)
-    axes.margins(x=0.1)  # room for the shifts
+    _make_room(axes, 2.5 * len(bases))
     axes.set_xticks(sorted(set(swept["input_size"])))
     axes.set(
         title=f"{_INTERVALS};\npoints of the same size stand side by side",
@@ -234,3 +234,11 @@ def _shift(bars: ErrorbarContainer, points: float, axes: Axes) -> None:
     offset = ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
     for artist in bars.get_children():
         artist.set_transform(axes.transData + offset)
+
+
+def _make_room(axes: Axes, points: float) -> None:
+    """Keeps what was moved inside the axes, and their height to what a share can be."""
+    width = 4.5 * 72  # points; with the longest legend
+    axes.margins(x=0.05 + points / (width - 2 * points))
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -2), min(high, 102))

@@ -1,0 +1,35 @@
+# The controls, and the learned resizer with and without our recipe.
+#
+# The statistics that MULLER needs are those of the data preprocessor.
+_normalization = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+_learned = dict(type="mmresizer.LearnedResizer", zero_init=True)
+
+
+def _own(lr):
+    return dict(custom_hooks=[dict(type="mmresizer.ResizerOptimizerHook", lr=lr)])
+
+
+arms = [
+    dict(name="bilinear", control=True),
+    dict(name="antialiased", control=True, resizer=dict(antialias=True)),
+    dict(name="larger", control=True, match_flops="learned"),
+    dict(
+        name="MULLER",
+        control=True,
+        resizer=dict(type="mmresizer.MULLERResizer") | _normalization,
+        options=_own(0.03),
+    ),
+    # As the paper starts it, by the backbone's optimizer.
+    dict(
+        name="learned, random",
+        resizer=dict(type="mmresizer.LearnedResizer"),
+        options={"optim_wrapper.paramwise_cfg.custom_keys.resizer.lr_mult": 1.0},
+    ),
+    dict(name="learned", resizer=_learned, options=_own(3e-4)),
+    dict(
+        name="learned, cheap stem",
+        resizer=dict(_learned, stem_stride=2),
+        options=_own(3e-4),
+    ),
+]
+seeds = [0, 1, 2]

@@ -1,0 +1,8 @@
+_base_ = [
+    "../_base_/models/bilinear_mobilenet-v2.py",
+    "../_base_/datasets/cats_dogs_subset_300.py",
+    "../_base_/schedules/sgd_40e.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(resizer=dict(output_size=75), head=dict(num_classes=2, topk=(1,)))

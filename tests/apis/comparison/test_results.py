@@ -1,0 +1,77 @@
+"""The published results, and the table over them."""
+
+import json
+import shutil
+
+import pytest
+from conftest import ROOT
+
+from mmresizer.apis.comparison.overview import render_overview
+from mmresizer.apis.comparison.report import write_report
+
+RESULTS = ROOT / "comparisons" / "results"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(RESULTS.iterdir()), ids=lambda folder: folder.name
+)
+def test_published_tables_come_from_the_csv_files(folder, tmp_path):
+    for name in ("results.csv", "runs.csv", "arms.csv", "facts.json"):
+        shutil.copy(folder / name, tmp_path)
+    write_report(tmp_path)
+    for name in ("summary.md", "summary.json"):
+        assert (tmp_path / name).read_text() == (folder / name).read_text()
+    made = {file.name for file in tmp_path.glob("*.png")}
+    published = {file.name for file in folder.glob("*.png")}
+    assert published - {"resizers.png"} == made
+    # A row names a spec that anyone can run.
+    facts = json.loads((folder / "facts.json").read_text())
+    assert facts["name"] == folder.name
+    assert (ROOT / "comparisons" / f"{folder.name}.py").is_file()
+
+
+def write_summary(folder, arms, differences=()):
+    folder.mkdir()
+    arms = [
+        dict(arm=name, top1=top1, gmac=gmac, latency_ratio=ratio)
+        for name, top1, gmac, ratio in arms
+    ]
+    summary = dict(name=folder.name, arms=arms, differences=list(differences))
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def test_overview(tmp_path):
+    difference = dict(
+        arm="learned",
+        control="bilinear",
+        difference=[0.5, -1.3, 2.3],
+        verdict="undecided",
+    )
+    write_summary(
+        tmp_path / "flowers",
+        [
+            ("bilinear", [80.0, 79.0, 81.0], 0.1, 1.0),
+            ("learned", [80.5, 78.5, 82.5], 0.3, 2.3),
+        ],
+        [difference],
+    )
+    write_summary(
+        tmp_path / "running",
+        [("bilinear", None, 0.2, None), ("learned", None, 0.2, None)],
+    )
+    write_summary(tmp_path / "search", [("bilinear", [1.0, 0.5, 1.5], 0.1, 1.0)])
+    table = render_overview(tmp_path, "results")
+    header, _, flowers, running = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+    ]
+    flowers = dict(zip(header, flowers, strict=True))
+    assert flowers["comparison"] == "[flowers](results/flowers/summary.md)"
+    assert flowers["bilinear"] == "80.0 ± 1.0"
+    assert flowers["learned"] == "80.5 ± 2.0"
+    assert flowers["larger"] == "-"
+    assert flowers["learned - bilinear"] == "+0.5 (-1.3 to +2.3), undecided"
+    assert flowers["learned - larger"] == "-"
+    assert flowers["arithmetic, learned / bilinear"] == "3.0"
+    assert flowers["latency"] == "2.3"
+    assert set(running[1:]) == {"-", "1.0"}
