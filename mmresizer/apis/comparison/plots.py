@@ -1,7 +1,8 @@
 """Plots of a comparison: accuracy over the epochs, against the cost and the input."""
 
+import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ _LINES = ("-", "--", ":")
 _MARKERS = "os^DvPX*"
 # More arms than this, and the lines of single seeds hide the means.
 _MAX_ARMS_WITH_SEEDS = 4
+# More than this, and each gets a panel of its own.
+_MAX_ARMS_IN_ONE_PANEL = 8
 _MAX_EPOCHS_WITH_MARKERS = 20
 _LEGEND_WIDTH = 26  # characters
 _FINAL = "top-1 accuracy after the last epoch (%)"
@@ -63,26 +66,72 @@ def plot_comparison(
     runs = results[results["arm"].isin(costs["arm"])]
     if runs.empty:
         return []
-    plots = {
-        "accuracy_over_epochs.png": draw_epochs,
-        "accuracy_against_gmac.png": draw_costs,
-    }
+    if len(costs) > _MAX_ARMS_IN_ONE_PANEL:
+        figures = {"accuracy_over_epochs.png": draw_panels(runs, costs)}
+    else:
+        figures = {"accuracy_over_epochs.png": _draw_one(draw_epochs, runs, costs)}
+    figures["accuracy_against_gmac.png"] = _draw_one(draw_costs, runs, costs)
     if not _swept(costs).empty:
-        plots["resolution_sweep.png"] = draw_sweep
+        figures["resolution_sweep.png"] = _draw_one(draw_sweep, runs, costs)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in plots.items():
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes, runs, costs)
-        axes.grid(alpha=0.3)
-        axes.title.set_fontsize(10)
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=8)
-        # A long legend makes the figure higher; it would be cut off otherwise.
-        lines = "\n".join(labels).count("\n") + 1
-        figure.set_figheight(max(4.5, 0.3 + 0.14 * lines + 0.06 * len(labels)))
+    for name, figure in figures.items():
         figure.savefig(folder / name, dpi=150)
-    return [folder / name for name in plots]
+    return [folder / name for name in figures]
+
+
+def _draw_one(
+    draw: Callable[[Axes, pd.DataFrame, pd.DataFrame], None],
+    runs: pd.DataFrame,
+    costs: pd.DataFrame,
+) -> Figure:
+    """Draws a plot of one panel, with its legend beside it."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    draw(axes, runs, costs)
+    axes.grid(alpha=0.3)
+    axes.title.set_fontsize(10)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=8)
+    # A long legend makes the figure higher; it would be cut off otherwise.
+    lines = "\n".join(labels).count("\n") + 1
+    figure.set_figheight(max(4.5, 0.3 + 0.14 * lines + 0.06 * len(labels)))
+    return figure
+
+
+def draw_panels(runs: pd.DataFrame, costs: pd.DataFrame) -> Figure:
+    """Draws each arm in a panel of its own: its seeds, before the first arm's.
+
+    Args:
+        runs (pd.DataFrame): Rows of the arms, see :func:`plot_comparison`.
+        costs (pd.DataFrame): See :func:`plot_comparison`.
+
+    Returns:
+        Figure: The plot.
+    """
+    columns = 4
+    rows = math.ceil(len(costs) / columns)
+    figure = Figure(figsize=(10, 0.6 + 1.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True).flatten()
+    first = costs["arm"].iloc[0]
+    seeds = dict(x="epoch", y="top1", units="seed", estimator=None, legend=False)
+    for axes, arm in zip(panels, costs["arm"], strict=False):
+        for name, colour in ((first, "0.7"), (arm, _COLOURS[0])):
+            shown = runs[runs["arm"] == name]
+            if not shown.empty:
+                sns.lineplot(data=shown, ax=axes, color=colour, linewidth=1, **seeds)
+        axes.set_title(_label(arm, runs), fontsize=8)
+        axes.set(xlabel="", ylabel="")
+        axes.grid(alpha=0.3)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_locator(
+            MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10))
+        )
+    for axes in panels[len(costs) :]:
+        axes.remove()
+    figure.suptitle(f"Each seed; in grey, those of {first}", fontsize=10)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("top-1 accuracy (%)", fontsize=9)
+    return figure
 
 
 def draw_epochs(axes: Axes, runs: pd.DataFrame, costs: pd.DataFrame) -> None:

@@ -122,6 +122,16 @@ def test_twelve_arms_look_different():
     assert len(looks) == 12
 
 
+def test_many_arms_get_a_panel_each():
+    accuracies = {f"arm {i}": [[i, 10 + i], [2 * i, 20 + i]] for i in range(11)}
+    results, costs = frames(accuracies)
+    figure = plots.draw_panels(results[results["arm"] != "stage1"], costs)
+    assert [axes.get_title() for axes in figure.axes] == list(accuracies)
+    for axes, curves in zip(figure.axes, accuracies.values(), strict=True):
+        lines = [list(line.get_ydata()) for line in axes.lines]
+        assert lines == [*accuracies["arm 0"], *curves]
+
+
 @pytest.mark.parametrize("count", [4, 12])
 def test_long_legend_fits_into_the_picture(tmp_path, monkeypatch, count):
     figures = []
@@ -135,6 +145,9 @@ def test_long_legend_fits_into_the_picture(tmp_path, monkeypatch, count):
     words = "name of several words that takes three lines in the legend, arm"
     arms = {f"{words} {i}": [[i, i], [i, i + 1]] for i in range(count)}
     plots.plot_comparison(*frames(arms), tmp_path)
+    # Panels have no legend.
+    figures = [figure for figure in figures if figure.legends]
+    assert figures
     for figure in figures:
         figure.draw_without_rendering()  # in the resolution that is now set
         legend, axes = figure.legends[0].get_window_extent(), figure.axes[0]
