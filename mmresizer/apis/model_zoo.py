@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 
-from .comparison.overview import render_overview
+from .comparison.overview import render_overview, render_steadiness
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
 
 _MARKS = ("<!-- table: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
@@ -148,8 +148,8 @@ def _describe_resizer(resizer: dict) -> str:
 def render_pages(root: Path) -> dict[Path, str]:
     """Renders ``model_zoo.md`` and the tables in README files.
 
-    Those of the families have their models; the first page and that of the comparisons
-    have the published comparisons.
+    Those of the families have their models; the first page, that of the comparisons and
+    that of stability have published comparisons.
 
     Args:
         root (Path): Root of the repository.
@@ -181,6 +181,8 @@ def render_pages(root: Path) -> dict[Path, str]:
     for page in (root / "README.md", root / "comparisons" / "README.md"):
         link = results.relative_to(page.parent).as_posix()
         pages[page] = _fill(page, render_overview(results, link))
+    page = root / "docs" / "stability.md"
+    pages[page] = _fill(page, render_steadiness(results / "stability_flowers12_lite0"))
     return pages
 
 

@@ -1,4 +1,4 @@
-"""One table over all published comparisons."""
+"""Tables for pages about published comparisons."""
 
 import json
 from collections.abc import Iterable
@@ -43,6 +43,30 @@ def render_overview(results: Path, link: str) -> str:
         if {_CONTROL, _LEARNED} <= {arm["arm"] for arm in summary["arms"]}
     ]
     return "\n".join(map(_make_line, [_HEADER, ["---"] * len(_HEADER), *rows]))
+
+
+def render_steadiness(folder: Path) -> str:
+    """Renders how steadily the arms of a comparison were trained.
+
+    Args:
+        folder (Path): With the tables of the comparison.
+
+    Returns:
+        str: Markdown.
+    """
+    summary = json.loads((folder / "summary.json").read_text())
+    header = ("arm", "after epoch 1", "last epoch", "worst drop after it")
+    rows = [
+        [
+            arm["arm"],
+            f"{arm['first_epoch']:.1f}",
+            _show_accuracy(arm),
+            f"{arm['worst_drop']:.1f}",
+        ]
+        for arm in summary["arms"]
+        if arm["top1"]
+    ]
+    return "\n".join(map(_make_line, [header, ["---"] * len(header), *rows]))
 
 
 def _make_row(summary: dict[str, Any], page: str) -> list[str]:

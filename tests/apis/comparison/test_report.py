@@ -77,6 +77,8 @@ def test_numbers_by_hand():
     summary = summarize(*tables(CURVES, CORRECT), FACTS)
     plain, better = summary["arms"]
     # After the warm-up: 60 to 50 below the best, and 90 to 70.
+    assert plain["first_epoch"] == 10
+    assert better["first_epoch"] == pytest.approx(110 / 3, abs=1e-3)
     assert plain["worst_drop"] == 10
     assert better["worst_drop"] == 20
     assert plain["top1"] == [50, 50, 50]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from conftest import ROOT
 
-from mmresizer.apis.comparison.overview import render_overview
+from mmresizer.apis.comparison.overview import render_overview, render_steadiness
 from mmresizer.apis.comparison.report import write_report
 
 RESULTS = ROOT / "comparisons" / "results"
@@ -34,6 +34,7 @@ def write_summary(folder, arms, differences=()):
     folder.mkdir()
     arms = [
         dict(arm=name, top1=top1, gmac=gmac, latency_ratio=ratio)
+        | dict(first_epoch=60.04, worst_drop=2.5)
         for name, top1, gmac, ratio in arms
     ]
     summary = dict(name=folder.name, arms=arms, differences=list(differences))
@@ -75,3 +76,11 @@ def test_overview(tmp_path):
     assert flowers["arithmetic, learned / bilinear"] == "3.0"
     assert flowers["latency"] == "2.3"
     assert set(running[1:]) == {"-", "1.0"}
+
+
+def test_steadiness(tmp_path):
+    arms = [("bilinear", [80.0, 79.0, 81.0], 0.1, 1.0), ("failed", None, 0.1, None)]
+    write_summary(tmp_path / "runs", arms)
+    assert render_steadiness(tmp_path / "runs").splitlines()[2:] == [
+        "| bilinear | 60.0 | 80.0 ± 1.0 | 2.5 |"
+    ]
