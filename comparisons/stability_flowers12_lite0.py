@@ -5,7 +5,8 @@ _base_ = ["_base_/flowers12_lite0.py"]
 
 
 def _sgd(factor):
-    return {"optim_wrapper.paramwise_cfg.custom_keys.resizer.lr_mult": factor}
+    key = "optim_wrapper.paramwise_cfg.custom_keys.resizer.lr_mult"
+    return {key: factor, "custom_hooks": []}
 
 
 def _adamw(lr, *hooks):

@@ -23,7 +23,10 @@ arms = [
     dict(
         name="learned, random",
         resizer=dict(type="mmresizer.LearnedResizer"),
-        options={"optim_wrapper.paramwise_cfg.custom_keys.resizer.lr_mult": 1.0},
+        options={
+            "optim_wrapper.paramwise_cfg.custom_keys.resizer.lr_mult": 1.0,
+            "custom_hooks": [],
+        },
     ),
     dict(name="learned", resizer=_learned, options=_own(3e-4)),
     dict(

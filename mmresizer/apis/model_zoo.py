@@ -1,4 +1,4 @@
-"""The pages of the model zoo, made from the configs and their metafiles."""
+"""Pages with tables: of configs and their metafiles, and of comparisons."""
 
 import csv
 import re
@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 
-from .comparison.overview import render_overview, render_steadiness
+from .comparison.overview import make_table, render_overview, render_steadiness
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
 
 _MARKS = ("<!-- table: written by tools/misc/update_model_zoo.py -->", "<!-- end -->")
@@ -148,8 +148,8 @@ def _describe_resizer(resizer: dict) -> str:
 def render_pages(root: Path) -> dict[Path, str]:
     """Renders ``model_zoo.md`` and the tables in README files.
 
-    Those of the families have their models; the first page, that of the comparisons and
-    that of stability have published comparisons.
+    Those of the families list their models; ``README.md`` and ``docs/stability.md``
+    list what published comparisons gave.
 
     Args:
         root (Path): Root of the repository.
@@ -168,19 +168,18 @@ def render_pages(root: Path) -> dict[Path, str]:
         readme = file.with_name("README.md")
         models = sorted(meta["Models"], key=_sort_key)
         rows = [_make_row(model, latencies) for model in models]
-        pages[readme] = _fill(readme, _make_table(_add_links(rows, "")))
+        pages[readme] = _fill(readme, make_table(_HEADER, _add_links(rows, "")))
         family = file.parent.name
         (collection,) = meta["Collections"]
         zoo.append(
             f"## {collection['Name']}\n\n"
             f"[About these configs](configs/{family}/README.md)\n\n"
-            f"{_make_table(_add_links(rows, f'configs/{family}/'))}\n"
+            f"{make_table(_HEADER, _add_links(rows, f'configs/{family}/'))}\n"
         )
     pages[root / "model_zoo.md"] = "\n".join(zoo)
     results = root / "comparisons" / "results"
-    for page in (root / "README.md", root / "comparisons" / "README.md"):
-        link = results.relative_to(page.parent).as_posix()
-        pages[page] = _fill(page, render_overview(results, link))
+    page = root / "README.md"
+    pages[page] = _fill(page, render_overview(results, "comparisons/results"))
     page = root / "docs" / "stability.md"
     pages[page] = _fill(page, render_steadiness(results / "stability_flowers12_lite0"))
     return pages
@@ -232,11 +231,6 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
 
 def _add_links(rows: Iterable[list[str]], folder: str) -> list[list[str]]:
     return [[*row[:-2], f"[config]({folder}{row[0]}.py)", row[-1]] for row in rows]
-
-
-def _make_table(rows: Iterable[list[str]]) -> str:
-    lines = [_HEADER, ["---"] * len(_HEADER), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _read_metafile(file: Path) -> dict:

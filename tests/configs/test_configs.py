@@ -148,15 +148,20 @@ def test_resolution_is_set_in_one_place():
     }
 
 
-@pytest.mark.parametrize(
-    "stable", sorted((ROOT / "configs").rglob("*-stable_*.py")), ids=lambda p: p.stem
-)
+STABLE = [path for path in CONFIGS if "-stable_" in path.name]
+
+
+def test_finds_stable_configs():
+    assert len(STABLE) == 6
+
+
+@pytest.mark.parametrize("stable", STABLE, ids=lambda path: path.stem)
 def test_stable_recipe(stable):
     """It is the plain one, and the resizer's start and steps alone are other ones."""
     plain = load_once(stable.with_name(stable.name.replace("-stable", ""))).to_dict()
     cfg = load_once(stable).to_dict()
     (hook,) = cfg.pop("custom_hooks")
-    assert hook["type"] == "mmresizer.ResizerOptimizerHook"
+    assert hook == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
     if stable.stem.startswith("resizer"):
         assert cfg["model"]["resizer"].pop("zero_init") is True
     assert cfg == plain
@@ -173,7 +178,7 @@ def test_recipe_is_one_more_base(base, tmp_path):
         (tmp_path / name).write_text(f"_base_ = {chosen}")
     cfg = Config.fromfile(tmp_path / "recipe.py").to_dict()
     (hook,) = cfg.pop("custom_hooks")
-    assert hook["type"] == "mmresizer.ResizerOptimizerHook"
+    assert (hook["type"], hook["lr"]) == ("mmresizer.ResizerOptimizerHook", 3e-4)
     assert cfg == Config.fromfile(tmp_path / "plain.py").to_dict()
 
 

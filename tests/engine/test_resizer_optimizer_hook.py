@@ -59,24 +59,37 @@ def train(demo_config, tmp_path):
     return train
 
 
-def replay(parameters, steps, scale, make):
-    """Applies an optimizer of torch to gradients; returns the weights."""
+def replay(parameters, steps, scale, make, max_norm=float("inf")):
+    """Applies an optimizer of torch to clipped gradients; returns the weights."""
     parameters = {n: p.clone().requires_grad_() for n, p in parameters.items()}
     optimizer = make(list(parameters.values()))
     for rate, gradients in steps:
         optimizer.param_groups[0]["lr"] = rate * scale
         for name, parameter in parameters.items():
             parameter.grad = gradients[name].clone()
+        torch.nn.utils.clip_grad_norm_(list(parameters.values()), max_norm)
         optimizer.step()
     return parameters
 
 
-def test_steps_are_those_of_torch(train):
-    """AdamW for the resizer, SGD for the rest, both on the same schedule."""
-    model = train("own", hook=dict(lr=2e-3, betas=(0.8, 0.99)))
+@pytest.mark.parametrize("max_norm", [float("inf"), 0.1])
+def test_steps_are_those_of_torch(train, max_norm):
+    """AdamW for the resizer, SGD for the rest, both on the same schedule.
+
+    Only the gradient of the rest is clipped.
+    """
+    clip = {} if max_norm == float("inf") else dict(max_norm=max_norm)
+    options = {"optim_wrapper.clip_grad": clip or None}
+    model = train("own", hook=dict(lr=2e-3, betas=(0.8, 0.99)), **options)
     steps = RememberGradients.steps
     assert len(steps) == 8
     assert steps[0][0] < steps[-1][0]
+    if clip:  # what is replayed below was not clipped before
+        norms = [
+            torch.cat([g.flatten() for g in grads.values()]).norm()
+            for _, grads in steps
+        ]
+        assert min(norms) > max_norm
     weights = dict(model.named_parameters())
     parts = {True: {}, False: {}}
     for name, value in RememberGradients.start.items():
@@ -88,7 +101,7 @@ def test_steps_are_those_of_torch(train):
             2e-3 / 0.1,
             lambda p: torch.optim.AdamW(p, betas=(0.8, 0.99), weight_decay=0),
         ),
-        **replay(parts[False], steps, 1.0, lambda p: torch.optim.SGD(p)),
+        **replay(parts[False], steps, 1.0, lambda p: torch.optim.SGD(p), max_norm),
     }
     assert len(parts[True]) == 17
     for name, value in expected.items():

@@ -1,4 +1,4 @@
-"""Writes metafiles, model-index.yml and the pages of the model zoo from the configs."""
+"""Writes metafiles and model-index.yml, and the tables of configs and comparisons."""
 
 import argparse
 from pathlib import Path

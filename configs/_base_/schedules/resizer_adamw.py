@@ -1,5 +1,5 @@
-# The recipe that never hurt, as a second base beside any schedule, of SGD or of AdamW:
-# the resizer gets steps of its own size, whatever trains the backbone. With it,
-# `zero_init=True` starts a trained backbone from the images that it knows. A model
-# without resizer weights, such as the control, is trained as without it.
+# As one more base beside the schedule of a trained backbone, of SGD or of AdamW: the
+# resizer gets steps of its own size. `zero_init=True` goes with it. A model without
+# resizer weights, such as the control, is trained as without it. See
+# docs/stability.md.
 custom_hooks = [dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)]

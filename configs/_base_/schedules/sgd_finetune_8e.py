@@ -1,5 +1,5 @@
 # From ImageNet weights, on a small dataset.
-_base_ = ["sgd_40e.py"]
+_base_ = ["sgd_40e.py", "resizer_adamw.py"]
 
 optim_wrapper = dict(optimizer=dict(lr=0.02))
 param_scheduler = [

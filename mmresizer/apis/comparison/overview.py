@@ -1,7 +1,7 @@
 """Tables for pages about published comparisons."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def render_overview(results: Path, link: str) -> str:
         for file, summary in zip(files, summaries, strict=True)
         if {_CONTROL, _LEARNED} <= {arm["arm"] for arm in summary["arms"]}
     ]
-    return "\n".join(map(_make_line, [_HEADER, ["---"] * len(_HEADER), *rows]))
+    return make_table(_HEADER, rows)
 
 
 def render_steadiness(folder: Path) -> str:
@@ -55,18 +55,37 @@ def render_steadiness(folder: Path) -> str:
         str: Markdown.
     """
     summary = json.loads((folder / "summary.json").read_text())
-    header = ("arm", "after epoch 1", "last epoch", "worst drop after it")
+    control = summary["arms"][0]["arm"]
+    header = (
+        "arm",
+        "after epoch 1",
+        f"all epochs, - {control}",
+        "last epoch",
+        "worst drop after epoch 1",
+    )
+    over_epochs = {
+        row["arm"]: row["all_epochs"]
+        for row in summary["differences"]
+        if row["control"] == control
+    }
     rows = [
-        [
+        (
             arm["arm"],
             f"{arm['first_epoch']:.1f}",
-            _show_accuracy(arm),
+            show_interval(over_epochs.get(arm["arm"]), "+z.1f"),
+            show_interval(arm["top1"]),
             f"{arm['worst_drop']:.1f}",
-        ]
+        )
         for arm in summary["arms"]
         if arm["top1"]
     ]
-    return "\n".join(map(_make_line, [header, ["---"] * len(header), *rows]))
+    return make_table(header, rows)
+
+
+def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Writes a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _make_row(summary: dict[str, Any], page: str) -> list[str]:
@@ -75,18 +94,22 @@ def _make_row(summary: dict[str, Any], page: str) -> list[str]:
     ratio = learned["latency_ratio"]
     return [
         f"[{summary['name']}]({page})",
-        *(_show_accuracy(arms.get(name)) for name in _ARMS),
+        *(
+            show_interval(arms[name]["top1"] if name in arms else None)
+            for name in _ARMS
+        ),
         *(_show_difference(summary, name) for name in (_CONTROL, _LARGER)),
         f"{learned['gmac'] / control['gmac']:.1f}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
 
 
-def _show_accuracy(arm: dict[str, Any] | None) -> str:
-    if arm is None or arm["top1"] is None:
+def show_interval(interval: list[float] | None, form: str = ".1f") -> str:
+    """Writes (mean, low, high) as mean and half the interval."""
+    if interval is None:
         return "-"
-    mean, low, _ = arm["top1"]
-    return f"{mean:.1f} ± {mean - low:.1f}"
+    mean, low, _ = interval
+    return f"{mean:{form}} ± {mean - low:.1f}"
 
 
 def _show_difference(summary: dict[str, Any], control: str) -> str:
@@ -95,7 +118,3 @@ def _show_difference(summary: dict[str, Any], control: str) -> str:
             mean, low, high = row["difference"]
             return f"{mean:+z.1f} ({low:+z.1f} to {high:+z.1f}), {row['verdict']}"
     return "-"
-
-
-def _make_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -47,7 +47,7 @@ def plot_comparison(
     """Plots the accuracy over the epochs, against the GMAC and the input size.
 
     The final accuracy is that of an arm's last epoch; a seed that ended before is in
-    the first plot only.
+    the first plot only. That plot has a panel an arm where there are many.
 
     Args:
         results (pd.DataFrame): One row a run and epoch, with the columns arm, seed,
@@ -99,7 +99,7 @@ def _draw_one(
 
 
 def draw_panels(runs: pd.DataFrame, costs: pd.DataFrame) -> Figure:
-    """Draws each arm in a panel of its own: its seeds, before the first arm's.
+    """Draws the seeds of each arm in a panel, in front of the first arm's in grey.
 
     Args:
         runs (pd.DataFrame): Rows of the arms, see :func:`plot_comparison`.
@@ -286,8 +286,8 @@ def _shift(bars: ErrorbarContainer, points: float, axes: Axes) -> None:
 
 
 def _make_room(axes: Axes, points: float) -> None:
-    """Keeps what was moved inside the axes, and their height to what a share can be."""
+    """Widens the axes by what was moved, and limits them to percentages."""
     width = 4.5 * 72  # points; with the longest legend
-    axes.margins(x=0.05 + points / (width - 2 * points))
+    axes.margins(x=0.05 + points / max(width - 2 * points, 72))
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -2), min(high, 102))

@@ -27,6 +27,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.files import write_atomically
 from mmresizer.visualization import draw_resizers
 
+from .overview import show_interval
 from .plots import plot_comparison
 from .runs import STAGE1, WEIGHTS, Run
 from .spec import Arm, Spec
@@ -284,6 +285,7 @@ def summarize(
                     seeds=seeds,
                     images=difference.num_images,
                     **_numbers(difference),
+                    all_epochs=_difference_over_epochs(results, *pair, seeds),
                     words=describe(difference, *pair),
                 )
             )
@@ -303,6 +305,18 @@ def _curves(results: pd.DataFrame, arm: str) -> list[list[float]]:
     """Accuracy over the epochs, of each seed."""
     chosen = results[results.arm == arm]
     return [group.top1.tolist() for _, group in chosen.groupby("seed", sort=False)]
+
+
+def _difference_over_epochs(
+    results: pd.DataFrame, arm: str, control: str, seeds: list[int]
+) -> list[float] | None:
+    """How far an arm is above its control on the mean of all epochs, over the seeds.
+
+    It tells a bad start from a good one, which the last epoch may hide, with less noise
+    than any single epoch.
+    """
+    means = results.groupby(["arm", "seed"]).top1.mean()
+    return _interval([means[arm, seed] - means[control, seed] for seed in seeds])
 
 
 def _interval(values: list[float]) -> list[float] | None:
@@ -361,7 +375,7 @@ def render(summary: dict[str, Any]) -> str:
     ]
     if summary["weights"]:
         reached = summary["stage1"]
-        reached = f", which reaches {_show(reached)}" if reached else ""
+        reached = f", which reaches {show_interval(reached)}" if reached else ""
         lines += [f"All arms start from {summary['weights']}{reached}.", ""]
     lines += [
         "| arm | input | output | parameters of resizer | in all | GMAC of resizer "
@@ -381,7 +395,7 @@ def render(summary: dict[str, Any]) -> str:
         lines.append(
             f"| {name} | {arm['input']} | {arm['output']} | {arm['resizer_params']:,} "
             f"| {arm['params']:,} | {arm['resizer_gmac']:.4f} | {arm['gmac']:.4f} "
-            f"| {ratio} | {first} | {_show(arm['top1'])}{note} | {drop} |"
+            f"| {ratio} | {first} | {show_interval(arm['top1'])}{note} | {drop} |"
         )
     controls = [arm["arm"] for arm in summary["arms"] if arm["control"]]
     machine = summary["arms"][0]["latency_machine"]
@@ -406,13 +420,13 @@ def render(summary: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     # A control against the others is beside the point, but for the first of its input.
-    first: dict[str, str] = {}
+    first_control: dict[str, str] = {}
     for row in summary["differences"]:
-        first.setdefault(row["arm"], row["control"])
+        first_control.setdefault(row["arm"], row["control"])
     shown = [
         row
         for row in summary["differences"]
-        if row["arm"] not in controls or row["control"] == first[row["arm"]]
+        if row["arm"] not in controls or row["control"] == first_control[row["arm"]]
     ]
     for row in shown:
         mean, low, high = row["difference"]
@@ -448,10 +462,3 @@ def render(summary: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _show(interval: list[float] | None) -> str:
-    if interval is None:
-        return "-"
-    mean, low, _ = interval
-    return f"{mean:.1f} ± {mean - low:.1f}"

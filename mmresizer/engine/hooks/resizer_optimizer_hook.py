@@ -18,7 +18,7 @@ _STATE = "resizer_optimizer"
 
 @HOOKS.register_module()
 class ResizerOptimizerHook(Hook):
-    """Trains the resizer by an optimizer of its own, whatever trains the backbone.
+    """Trains the resizer by an optimizer of its own, beside any for the backbone.
 
     The resizer's gradient is a sum over all pixels. By SGD at the backbone's rate it
     takes steps that are far too large, by AdamW at the rate for a large backbone none
@@ -26,7 +26,9 @@ class ResizerOptimizerHook(Hook):
     rate follows the schedule of the backbone's (warm-up, decay). The state is part of
     training checkpoints. A resizer without parameters is left alone.
 
-    What ``paramwise_cfg`` says of the resizer has no effect beside this hook. With
+    What ``paramwise_cfg`` says of the resizer has no effect beside this hook, and
+    ``clip_grad`` is for the rest of the model: in a norm over both, the resizer's
+    gradient would shorten the backbone's steps. With
     mixed precision the backbone's optimizer must not be a fused one, which leaves the
     gradient scaled.
 
@@ -61,7 +63,9 @@ class ResizerOptimizerHook(Hook):
         own = self._optimizer = self._build(parameters)
         if self._loaded is not None:
             own.load_state_dict(self._loaded)
-        main = runner.optim_wrapper.optimizer
+        wrapper = runner.optim_wrapper
+        main = wrapper.optimizer
+        clip, wrapper.clip_grad_kwargs = wrapper.clip_grad_kwargs, None
 
         # Before the step mixed precision has unscaled the gradient and accumulation is
         # done; without a gradient the other optimizer leaves a parameter alone.
@@ -71,6 +75,10 @@ class ResizerOptimizerHook(Hook):
                 own_group["lr"] = self.lr * factor
             own.step()
             own.zero_grad(set_to_none=True)
+            if clip:
+                wrapper.clip_grad_kwargs = clip
+                wrapper._clip_grad()  # of what still has a gradient
+                wrapper.clip_grad_kwargs = None
 
         main.register_step_pre_hook(step)
 

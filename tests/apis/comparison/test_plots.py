@@ -190,6 +190,23 @@ def test_arms_of_the_same_cost_do_not_hide_one_another():
     assert [drawn[name] for name in "acd"] == pytest.approx([-8, 0, 8])
 
 
+def test_shifted_points_stay_inside(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *_, **__: figures.append(figure)
+    )
+    arms = {f"arm {i}": [[90, 92], [90, 99]] for i in range(15)}
+    plots.plot_comparison(*frames(arms, gmac={"arm 0": 0.1}), tmp_path)
+    figure = figures[1]
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_ylim()[1] == 102  # the interval ends at 140
+    box = axes.get_window_extent()
+    for container in axes.containers:
+        extent = container.lines[0].get_window_extent()
+        assert box.x0 < extent.x0 < extent.x1 < box.x1
+
+
 def test_failed_runs():
     """One seed ends early, one arm has one seed left, and one none."""
     tables = frames(

@@ -76,9 +76,9 @@ CORRECT = {
 def test_numbers_by_hand():
     summary = summarize(*tables(CURVES, CORRECT), FACTS)
     plain, better = summary["arms"]
-    # After the warm-up: 60 to 50 below the best, and 90 to 70.
     assert plain["first_epoch"] == 10
     assert better["first_epoch"] == pytest.approx(110 / 3, abs=1e-3)
+    # After the warm-up: 60 to 50 below the best, and 90 to 70.
     assert plain["worst_drop"] == 10
     assert better["worst_drop"] == 20
     assert plain["top1"] == [50, 50, 50]
@@ -88,6 +88,8 @@ def test_numbers_by_hand():
     assert (difference["arm"], difference["control"]) == ("better", "plain")
     assert difference["difference"][0] == pytest.approx(100 / 3, abs=1e-3)
     assert difference["over_seeds"] == pytest.approx([33.333, -2.527, 69.194], abs=0.01)
+    # 235 - 120, 105 - 80 and 140 - 90, over 3 epochs: s = 15.49.
+    assert difference["all_epochs"] == pytest.approx([21.11, -17.36, 59.58], abs=0.01)
     # One and two discordant pairs: a fair coin gives as many with p = 1 and 1 / 2.
     assert difference["mcnemar"] == [1, 1, 0.5]
     assert difference["verdict"] == "undecided"

@@ -3,17 +3,21 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
 from mmresizer.apis.comparison.overview import render_overview, render_steadiness
 from mmresizer.apis.comparison.report import write_report
+from mmresizer.utils.cli import load_config
 
 RESULTS = ROOT / "comparisons" / "results"
 
 
 @pytest.mark.parametrize(
-    "folder", sorted(RESULTS.iterdir()), ids=lambda folder: folder.name
+    "folder",
+    sorted(file.parent for file in RESULTS.glob("*/facts.json")),
+    ids=lambda folder: folder.name,
 )
 def test_published_tables_come_from_the_csv_files(folder, tmp_path):
     for name in ("results.csv", "runs.csv", "arms.csv", "facts.json"):
@@ -23,11 +27,40 @@ def test_published_tables_come_from_the_csv_files(folder, tmp_path):
         assert (tmp_path / name).read_text() == (folder / name).read_text()
     made = {file.name for file in tmp_path.glob("*.png")}
     published = {file.name for file in folder.glob("*.png")}
-    assert published - {"resizers.png"} == made
-    # A row names a spec that anyone can run.
+    assert published == made | {"resizers.png"}
+    # They are of the spec of that name.
     facts = json.loads((folder / "facts.json").read_text())
+    spec = load_config(str(ROOT / "comparisons" / f"{folder.name}.py"))
     assert facts["name"] == folder.name
-    assert (ROOT / "comparisons" / f"{folder.name}.py").is_file()
+    assert facts["seeds"] == spec.seeds
+    arms = pd.read_csv(folder / "arms.csv", dtype=str)
+    assert list(arms.arm) == [arm["name"] for arm in spec.arms]
+
+
+SPECS = sorted((ROOT / "comparisons").glob("*.py"))
+
+
+def test_finds_the_specs():
+    assert len(SPECS) >= 10
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_muller_knows_the_normalization(path):
+    """It has to undo that of the data, which each spec states anew."""
+    spec = load_config(str(path))
+    data = load_config(str(get_config_path(spec.config))).data_preprocessor
+    mullers = [
+        arm["resizer"]
+        for arm in spec.arms
+        if arm.get("resizer", {}).get("type") == "mmresizer.MULLERResizer"
+    ]
+    assert all(m["mean"] == data.mean and m["std"] == data.std for m in mullers)
+
+
+def get_config_path(config):
+    package, _, name = config.partition("::")
+    assert package == "mmresizer"
+    return ROOT / "configs" / name
 
 
 def write_summary(folder, arms, differences=()):
@@ -79,8 +112,18 @@ def test_overview(tmp_path):
 
 
 def test_steadiness(tmp_path):
-    arms = [("bilinear", [80.0, 79.0, 81.0], 0.1, 1.0), ("failed", None, 0.1, None)]
-    write_summary(tmp_path / "runs", arms)
+    top1 = [80.0, 79.0, 81.0]
+    arms = [
+        ("bilinear", top1, 0.1, 1.0),
+        ("failed", None, 0.1, None),
+        ("SGD", top1, 0.1, 1.0),
+    ]
+    differences = [
+        dict(arm="SGD", control="bilinear", all_epochs=[-6.9, -9.7, -4.1]),
+        dict(arm="SGD", control="other", all_epochs=[1.0, 1.0, 1.0]),
+    ]
+    write_summary(tmp_path / "runs", arms, differences)
     assert render_steadiness(tmp_path / "runs").splitlines()[2:] == [
-        "| bilinear | 60.0 | 80.0 ± 1.0 | 2.5 |"
+        "| bilinear | 60.0 | - | 80.0 ± 1.0 | 2.5 |",
+        "| SGD | 60.0 | -6.9 ± 2.8 | 80.0 ± 1.0 | 2.5 |",
     ]
