@@ -1,6 +1,5 @@
 """ImageNet weights of EfficientNet-lite0, from a Python package to timm's names."""
 
-import hashlib
 import os
 import tempfile
 from importlib import metadata
@@ -9,6 +8,7 @@ from pathlib import Path
 import torch
 
 from mmresizer.utils import InputError
+from mmresizer.utils.files import file_digest
 
 from .checks import load_checkpoint
 
@@ -65,7 +65,7 @@ def convert_efficientnet_lite0(out: str | os.PathLike) -> Path:
         "state_dict": dict(zip(expected, weights.values(), strict=True)),
         "meta": {
             "source": f"{_PACKAGE} {metadata.version(_PACKAGE)}, {source.name}",
-            "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+            "sha256": file_digest(source),
             "model": f"timm {_MODEL}",
         },
     }

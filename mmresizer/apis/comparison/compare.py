@@ -72,9 +72,12 @@ def _compare(spec: Spec, folder: Path, executor: Executor) -> dict[str, Any]:
     write_runs(spec, folder, ends)
     write_report(folder)
     # Whatever goes wrong with these, the results are there.
-    for what, finish in (("latency", measure_latency), ("pictures", draw_arms)):
+    for what, finish in (
+        ("latency", partial(measure_latency, spec, folder)),
+        ("pictures", partial(draw_arms, spec, ends, folder)),
+    ):
         try:
-            finish(spec, ends, folder)
+            finish()
         except Exception as e:
             print(f"no {what}: {type(e).__name__}: {e}", file=sys.stderr)
     return write_report(folder)

@@ -98,7 +98,7 @@ def _make_row(summary: dict[str, Any], page: str) -> list[str]:
             show_interval(arms[name]["top1"] if name in arms else None)
             for name in _ARMS
         ),
-        *(_show_difference(summary, name) for name in (_CONTROL, _LARGER)),
+        *(_show_verdict(summary, name) for name in (_CONTROL, _LARGER)),
         f"{learned['gmac'] / control['gmac']:.1f}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
@@ -112,9 +112,15 @@ def show_interval(interval: list[float] | None, form: str = ".1f") -> str:
     return f"{mean:{form}} ± {mean - low:.1f}"
 
 
-def _show_difference(summary: dict[str, Any], control: str) -> str:
+def show_difference(interval: Sequence[float], unit: str = "") -> str:
+    """Writes (mean, low, high) with signs."""
+    mean, low, high = interval
+    # "z" makes a rounded -0.0 the +0.0 that it is.
+    return f"{mean:+z.1f}{unit} ({low:+z.1f} to {high:+z.1f})"
+
+
+def _show_verdict(summary: dict[str, Any], control: str) -> str:
     for row in summary["differences"]:
         if (row["arm"], row["control"]) == (_LEARNED, control):
-            mean, low, high = row["difference"]
-            return f"{mean:+z.1f} ({low:+z.1f} to {high:+z.1f}), {row['verdict']}"
+            return f"{show_difference(row['difference'])}, {row['verdict']}"
     return "-"

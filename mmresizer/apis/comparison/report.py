@@ -27,11 +27,12 @@ from mmresizer.utils import InputError
 from mmresizer.utils.files import write_atomically
 from mmresizer.visualization import draw_resizers
 
-from .overview import show_interval
+from .overview import show_difference, show_interval
 from .plots import plot_comparison
 from .runs import STAGE1, WEIGHTS, Run
 from .spec import Arm, Spec
 from .statistics import (
+    MIN_SEEDS,
     PairedDifference,
     describe,
     mean_interval,
@@ -39,7 +40,6 @@ from .statistics import (
     worst_drop,
 )
 
-_MIN_SEEDS = 2  # for an interval
 _NUM_PICTURES = 4
 _TABLES = ("results.csv", "runs.csv", "arms.csv")
 _FACTS = "facts.json"
@@ -137,12 +137,11 @@ def write_arms(spec: Spec, folder: Path) -> None:
     _write_csv(path, frame)
 
 
-def measure_latency(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None:
+def measure_latency(spec: Spec, folder: Path) -> None:
     """Measures inference against that of the first control, unless it is known.
 
     Args:
         spec (Spec): The comparison.
-        ends (dict[Run, dict[str, Any]]): Not used: random weights take the same time.
         folder (Path): With ``arms.csv``, to which it is added.
     """
     arms = _read_csv(folder / "arms.csv")
@@ -272,7 +271,7 @@ def summarize(
                 continue
             pair = arm["arm"], control["arm"]
             seeds = [s for s in facts["seeds"] if all((n, s) in correct for n in pair)]
-            if len(seeds) < _MIN_SEEDS:
+            if len(seeds) < MIN_SEEDS:
                 continue
             arm_right, control_right = (
                 np.stack([correct[name, seed] for seed in seeds]) for name in pair
@@ -320,7 +319,7 @@ def _difference_over_epochs(
 
 
 def _interval(values: list[float]) -> list[float] | None:
-    if len(values) < _MIN_SEEDS:
+    if len(values) < MIN_SEEDS:
         return None
     return [round(value, 4) for value in mean_interval(values)]
 
@@ -429,15 +428,14 @@ def render(summary: dict[str, Any]) -> str:
         if row["arm"] not in controls or row["control"] == first_control[row["arm"]]
     ]
     for row in shown:
-        mean, low, high = row["difference"]
         spans = [
             f"{span[1]:+z.1f} to {span[2]:+z.1f}"
             for span in (row["over_seeds"], row["bootstrap"])
         ]
         p_values = ", ".join(f"{p:.3f}" for p in row["mcnemar"])
         lines.append(
-            f"| {row['arm']} | {row['control']} | {mean:+z.1f} ({low:+z.1f} to "
-            f"{high:+z.1f}) | {spans[0]} | {spans[1]} | {p_values} | {row['verdict']} |"
+            f"| {row['arm']} | {row['control']} | {show_difference(row['difference'])} "
+            f"| {spans[0]} | {spans[1]} | {p_values} | {row['verdict']} |"
         )
     lines += ["", "In words:", ""]
     lines += [f"- {row['words']}" for row in shown if row["arm"] not in controls]

@@ -22,6 +22,8 @@ from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 
+from .statistics import MIN_SEEDS
+
 _SPEC_KEYS = (
     "config",
     "stage1",
@@ -45,7 +47,6 @@ _STAGE1_KEYS = ("options", "checkpoint")
 _HOLDOUT_KEYS = ("fold", "num_splits")
 _SWEEP_KEYS = ("arms", "input_sizes")
 _DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-_MIN_SEEDS = 2  # for an interval
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,9 @@ def _read_seeds(seeds: Any) -> list[int]:
         raise InputError(
             f"seeds must be a list of ints from 0 to 2**32 - 1, but got {seeds!r}"
         )
-    if len(set(seeds)) < max(_MIN_SEEDS, len(seeds)):
+    if len(set(seeds)) < max(MIN_SEEDS, len(seeds)):
         raise InputError(
-            f"seeds must be {_MIN_SEEDS} or more different ones, for an interval, but "
+            f"seeds must be {MIN_SEEDS} or more different ones, for an interval, but "
             f"got {list(seeds)!r}"
         )
     return list(seeds)

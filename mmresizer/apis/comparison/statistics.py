@@ -13,6 +13,9 @@ from scipy import stats
 
 from mmresizer.utils import InputError
 
+from .overview import show_difference
+
+MIN_SEEDS = 2  # for an interval
 # Resamples that are drawn at once, to bound the memory.
 _CHUNK = 500
 
@@ -141,11 +144,11 @@ def describe(difference: PairedDifference, arm_name: str, control_name: str) -> 
         "undecided": "is undecided against",
     }[difference.verdict]
     images = "image" if difference.num_images == 1 else "images"
-    # "z" makes a rounded -0.0 the +0.0 that it is.
+    interval = (difference.mean, difference.low, difference.high)
     return (
         f"{arm_name} {verdict} {control_name} with {difference.num_seeds} seeds and "
-        f"{difference.num_images:,} {images}: {difference.mean:+z.1f} points "
-        f"({difference.low:+z.1f} to {difference.high:+z.1f})."
+        f"{difference.num_images:,} {images}: "
+        f"{show_difference(interval, ' points')}."
     )
 
 

@@ -1,7 +1,6 @@
 """A bound on the resizer's gradient."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
 
@@ -33,8 +32,7 @@ class ClipResizerGradHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Has the optimizer clip before each of its steps."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        parameters = list(get_resizer(model).parameters())
+        parameters = list(get_resizer(runner.model).parameters())
 
         # Not a stage of hooks: between backward pass and step there is none, and here
         # mixed precision has unscaled the gradient and accumulation is done.

@@ -3,7 +3,6 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch import nn
@@ -56,8 +55,9 @@ class ResizerOptimizerHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Has the optimizer of the resizer step before each step of the other."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        parameters = [p for p in get_resizer(model).parameters() if p.requires_grad]
+        parameters = [
+            p for p in get_resizer(runner.model).parameters() if p.requires_grad
+        ]
         if not parameters:
             return
         own = self._optimizer = self._build(parameters)
