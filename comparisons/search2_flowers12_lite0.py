@@ -1,6 +1,6 @@
 # Round 2 of the search, for what wins: more epochs, a backbone that stands still, and a
-# teacher that sees the full image. Each has a control of its own. On the held-out images
-# of round 1.
+# teacher that sees the full image. Each has a control of its own. Held out are the
+# images of round 1.
 _base_ = ["_base_/flowers12_lite0.py"]
 
 _learned = dict(type="mmresizer.LearnedResizer", zero_init=True)

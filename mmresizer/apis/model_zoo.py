@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
+from mmresizer.utils.files import file_digest
 
 from .comparison.overview import make_table, render_overview, render_steadiness
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
@@ -41,6 +42,18 @@ _HEADER = (
     "ours (measured)",
     "config",
     "checkpoint",
+)
+
+_WEIGHTS_HEADER = (
+    "weights",
+    "config",
+    "trained on",
+    "top-1 (%)",
+    "MB",
+    "SHA-256",
+    "resizer alone",
+    "its SHA-256",
+    "log",
 )
 
 _INTRODUCTION = """\
@@ -145,6 +158,56 @@ def _describe_resizer(resizer: dict) -> str:
     return f"antialiased {kind}" if resizer.get("antialias") else kind
 
 
+def add_weights(
+    root: Path,
+    config: Path,
+    files: dict[str, Path],
+    accuracy: float,
+    measured: str,
+    trained: str,
+) -> None:
+    """Enters published weights into the metafile of a config's family.
+
+    Args:
+        root (Path): Root of the repository.
+        config (Path): File of the config, known to the metafile.
+        files (dict[str, Path]): "weights", "log" and perhaps "resizer".
+        accuracy (float): Top-1 (%) after the last epoch.
+        measured (str): Seed, machine, version and date.
+        trained (str): From what, and how long.
+
+    Raises:
+        InputError: If the metafile does not know the config.
+    """
+    file = config.with_name("metafile.yml")
+    meta = _read_metafile(file)
+    entries = [m for m in meta["Models"] or [] if m["Name"] == config.stem]
+    if not entries:
+        raise InputError(
+            f"{str(file)!r} must have an entry of {config.stem}; run "
+            "tools/misc/update_model_zoo.py first"
+        )
+    (entry,) = entries
+    facts = entry["Metadata"]
+    facts.update({"Measured": measured, "Trained": trained})
+    facts["Training Log"] = files["log"].relative_to(root).as_posix()
+    for key, kind in (("Weights", "weights"), ("Resizer Weights", "resizer")):
+        if kind in files:
+            facts[f"{key} Size"] = files[kind].stat().st_size
+            facts[f"{key} SHA256"] = file_digest(files[kind])
+    if "resizer" in files:
+        facts["Resizer Weights"] = files["resizer"].relative_to(root).as_posix()
+    entry["Weights"] = files["weights"].relative_to(root).as_posix()
+    entry["Results"] = [
+        {
+            "Task": "Image Classification",
+            "Dataset": facts["Training Data"],
+            "Metrics": {"Top 1 Accuracy": round(accuracy, 1)},
+        }
+    ]
+    file.write_text(yaml.safe_dump(meta, sort_keys=False, width=100))
+
+
 def render_pages(root: Path) -> dict[Path, str]:
     """Renders ``model_zoo.md`` and the tables in README files.
 
@@ -163,20 +226,26 @@ def render_pages(root: Path) -> dict[Path, str]:
     latencies = _read_latencies(root)
     pages = {}
     zoo = [_INTRODUCTION]
+    published: list[dict] = []
     for file in sorted((root / "configs").glob("[!_]*/metafile.yml")):
         meta = _read_metafile(file)
         readme = file.with_name("README.md")
         models = sorted(meta["Models"], key=_sort_key)
         rows = [_make_row(model, latencies) for model in models]
-        pages[readme] = _fill(readme, make_table(_HEADER, _add_links(rows, "")))
+        published += [model for model in models if "Weights" in model]
+        table = make_table(_HEADER, _add_links(rows, "", "../../"))
+        pages[readme] = _fill(readme, table)
         family = file.parent.name
         (collection,) = meta["Collections"]
         zoo.append(
             f"## {collection['Name']}\n\n"
             f"[About these configs](configs/{family}/README.md)\n\n"
-            f"{make_table(_HEADER, _add_links(rows, f'configs/{family}/'))}\n"
+            f"{make_table(_HEADER, _add_links(rows, f'configs/{family}/', ''))}\n"
         )
     pages[root / "model_zoo.md"] = "\n".join(zoo)
+    page = root / "checkpoints" / "README.md"
+    rows = [_describe_weights(model) for model in published]
+    pages[page] = _fill(page, make_table(_WEIGHTS_HEADER, rows))
     results = root / "comparisons" / "results"
     page = root / "README.md"
     pages[page] = _fill(page, render_overview(results, "comparisons/results"))
@@ -213,7 +282,6 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
     if results:
         accuracy = results[0]["Metrics"]["Top 1 Accuracy"]
         ours = f"{accuracy} ({meta['Measured']})"
-    weights = model.get("Weights")
     return [
         model["Name"],
         meta["Resizer"],
@@ -225,12 +293,41 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
         f"{published['Top 1 Accuracy']} ({published['Source']})" if published else "-",
         ours,
         "config",
-        f"[weights]({weights})" if weights else "-",
+        model.get("Weights", ""),
     ]
 
 
-def _add_links(rows: Iterable[list[str]], folder: str) -> list[list[str]]:
-    return [[*row[:-2], f"[config]({folder}{row[0]}.py)", row[-1]] for row in rows]
+def _describe_weights(model: dict) -> list[str]:
+    """Returns a row of the table in the folder of weights."""
+    meta = model["Metadata"]
+    resizer = meta.get("Resizer Weights")
+    return [
+        _link_beside(model["Weights"]),
+        f"[config](../{model['Config']})",
+        f"{meta['Training Data']}: {meta['Trained']}",
+        str(model["Results"][0]["Metrics"]["Top 1 Accuracy"]),
+        f"{meta['Weights Size'] / 1e6:.1f}",
+        f"`{meta['Weights SHA256']}`",
+        _link_beside(resizer) if resizer else "-",
+        f"`{meta['Resizer Weights SHA256']}`" if resizer else "-",
+        f"[log]({Path(meta['Training Log']).name})",
+    ]
+
+
+def _link_beside(file: str) -> str:
+    return f"[{Path(file).name}]({Path(file).name})"
+
+
+def _add_links(rows: Iterable[list[str]], folder: str, root: str) -> list[list[str]]:
+    """Puts links, as seen from a page, into the last two columns."""
+    return [
+        [
+            *row[:-2],
+            f"[config]({folder}{row[0]}.py)",
+            f"[weights]({root}{row[-1]})" if row[-1] else "-",
+        ]
+        for row in rows
+    ]
 
 
 def _read_metafile(file: Path) -> dict:

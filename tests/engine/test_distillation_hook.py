@@ -71,7 +71,9 @@ def test_a_model_that_does_not_resize_has_nothing_to_learn(cfg, tmp_path):
     path = str(tmp_path / "same.pth")
     torch.save(model.state_dict(), path)
     start(model, path)
-    assert model.loss(*batch())["loss_distillation"].item() == pytest.approx(0, abs=1e-6)
+    assert model.loss(*batch())["loss_distillation"].item() == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_the_teacher_is_no_part_of_the_model(cfg, model, weights, tmp_path):

@@ -1,0 +1,86 @@
+"""The weights in checkpoints/ are what the metafiles say, and as good."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+import yaml
+from conftest import ROOT
+
+from mmresizer.apis.checks import build_model, check_trained_weights
+from mmresizer.apis.testing import evaluate_model
+from mmresizer.utils.cli import load_config
+
+FOLDER = ROOT / "checkpoints"
+MODELS = [
+    model
+    for file in sorted((ROOT / "configs").glob("*/metafile.yml"))
+    for model in yaml.safe_load(file.read_text())["Models"]
+    if "Weights" in model
+]
+
+
+@pytest.fixture(params=MODELS, ids=lambda model: model["Name"])
+def model(request):
+    return request.param
+
+
+def test_finds_the_weights():
+    assert len(MODELS) >= 2
+
+
+def test_nothing_else_is_in_the_folder():
+    named = {"checkpoints/README.md"}
+    for model in MODELS:
+        named |= {model["Weights"], model["Metadata"]["Training Log"]}
+        named.add(model["Metadata"].get("Resizer Weights", model["Weights"]))
+    assert {f"checkpoints/{file.name}" for file in FOLDER.iterdir()} == named
+
+
+def test_files_are_the_published_ones(model):
+    for owner, key in ((model, "Weights"), (model["Metadata"], "Resizer Weights")):
+        if key not in owner:
+            continue
+        path, facts = ROOT / owner[key], model["Metadata"]
+        assert path.stat().st_size == facts[f"{key} Size"]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert digest == facts[f"{key} SHA256"]
+        assert path.stem.endswith(f"-{digest[:8]}")
+
+
+def test_fit_their_config(model):
+    cfg = load_config(str(ROOT / model["Config"]))
+    check_trained_weights(build_model(cfg), str(ROOT / model["Weights"]))
+    resizer = model["Metadata"].get("Resizer Weights")
+    assert (resizer is None) == model["Name"].startswith("bilinear")
+    if resizer:
+        alone = torch.load(ROOT / resizer, weights_only=True)["state_dict"]
+        whole = torch.load(ROOT / model["Weights"], weights_only=True)["state_dict"]
+        assert alone
+        assert all(torch.equal(whole[f"resizer.{name}"], alone[name]) for name in alone)
+
+
+def test_log_ends_with_the_published_accuracy(model):
+    log = (ROOT / model["Metadata"]["Training Log"]).read_text().splitlines()
+    key = "accuracy/top1"
+    accuracies = [line[key] for line in map(json.loads, log) if key in line]
+    epochs = load_config(str(ROOT / model["Config"])).train_cfg.max_epochs
+    assert len(accuracies) == epochs
+    (result,) = model["Results"]
+    assert round(accuracies[-1], 1) == result["Metrics"]["Top 1 Accuracy"]
+
+
+def test_are_as_accurate_as_published(model, tmp_path):
+    cfg = load_config(str(ROOT / model["Config"]))
+    cfg.work_dir = str(tmp_path)
+    root = cfg.test_dataloader.dataset.get("data_root", "")
+    if root and not (ROOT / root).is_dir():
+        pytest.skip(f"needs {root} (README.md)")
+    if root:
+        cfg.test_dataloader.dataset.data_root = str(ROOT / root)
+    metrics = evaluate_model(cfg, str(ROOT / model["Weights"]))
+    (result,) = model["Results"]
+    # An image or two: another processor rounds differently.
+    published = result["Metrics"]["Top 1 Accuracy"]
+    assert metrics["accuracy/top1"] == pytest.approx(published, abs=0.5)

@@ -1,0 +1,36 @@
+"""Puts the weights of a finished training run, and its log, into the model zoo."""
+
+import argparse
+from pathlib import Path
+
+from mmresizer.apis.model_zoo import render_pages
+from mmresizer.apis.publishing import publish_model
+from mmresizer.utils import exit_on_input_error
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    """Writes weights, metafile and pages, and names the files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="config of the zoo, configs/FAMILY/NAME.py")
+    parser.add_argument(
+        "checkpoint",
+        help="checkpoint of its last epoch, where tools/train.py saved it",
+    )
+    parser.add_argument(
+        "--machine",
+        metavar="TEXT",
+        help="where it was trained; by default the name of this machine's processor",
+    )
+    args = parser.parse_args()
+    files = publish_model(args.config, args.checkpoint, ROOT, args.machine)
+    for path in files.values():
+        print(path.relative_to(ROOT))
+    for page, text in render_pages(ROOT).items():
+        page.write_text(text)
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
