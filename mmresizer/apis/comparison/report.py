@@ -41,6 +41,7 @@ from .statistics import (
 )
 
 _NUM_PICTURES = 4
+_MAX_LATENCY_ERROR = 0.15
 _TABLES = ("results.csv", "runs.csv", "arms.csv")
 _FACTS = "facts.json"
 
@@ -143,6 +144,10 @@ def measure_latency(spec: Spec, folder: Path) -> None:
     Args:
         spec (Spec): The comparison.
         folder (Path): With ``arms.csv``, to which it is added.
+
+    Raises:
+        RuntimeError: If the control takes longer or shorter than itself, because other
+            work shares the machine. Nothing is added then.
     """
     arms = _read_csv(folder / "arms.csv")
     if arms.latency_ratio.notna().all():
@@ -150,12 +155,19 @@ def measure_latency(spec: Spec, folder: Path) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     control = _prepare_inference(spec.controls[0], device)
-    ratios = []
-    for arm in spec.arms:  # two models at a time: large ones fill a GPU
+    ratios = {}
+    # The control first; two models at a time: large ones fill a GPU.
+    for arm in sorted(spec.arms, key=lambda arm: arm is not spec.controls[0]):
         model, images = _prepare_inference(arm, device)
         times = measure_latencies([control[0], model], [control[1], images])
-        ratios.append(round(float(np.median([b / a for a, b in times])), 3))
-    arms["latency_ratio"] = ratios
+        ratio = float(np.median([b / a for a, b in times]))
+        if arm is spec.controls[0] and abs(ratio - 1) > _MAX_LATENCY_ERROR:
+            raise RuntimeError(
+                f"{arm.name} takes {ratio:.2f} times as long as itself: other work "
+                "shares this machine; the same command measures it again"
+            )
+        ratios[arm.name] = round(ratio, 3)
+    arms["latency_ratio"] = arms.arm.map(ratios)
     machine = f"{describe_machine(device)}, {torch.get_num_threads()} CPU threads"
     arms["latency_machine"] = machine
     _write_csv(folder / "arms.csv", arms)

@@ -15,6 +15,10 @@ import pytest
 import torch
 from conftest import ENVIRONMENT, ROOT
 
+from mmresizer.apis.comparison import report
+from mmresizer.apis.comparison.report import write_arms
+from mmresizer.apis.comparison.spec import load_spec
+
 DEMO = (
     "mmresizer::fine_textures/bilinearx4_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 )
@@ -130,6 +134,21 @@ def test_whole_comparison(whole):
     assert data["3"] != data["7"]
     summary, _ = facts_of(whole)
     assert summary["same_data"]
+
+
+def test_latency(write_spec, tmp_path, monkeypatch):
+    spec = load_spec(str(write_spec()))
+    write_arms(spec, tmp_path)
+    times = [[1.0, 1.3]] * 7  # the control over itself, on a busy machine
+    monkeypatch.setattr(report, "measure_latencies", lambda *args: times)
+    with pytest.raises(RuntimeError, match=r"bilinear takes 1\.30 times as long"):
+        report.measure_latency(spec, tmp_path)
+    assert pd.read_csv(tmp_path / "arms.csv").latency_ratio.isna().all()
+
+    pairs = iter([[[2.0, 2.0]] * 7, [[2.0, 5.0]] * 4 + [[2.0, 9.0]] * 3])
+    monkeypatch.setattr(report, "measure_latencies", lambda *args: next(pairs))
+    report.measure_latency(spec, tmp_path)
+    assert list(pd.read_csv(tmp_path / "arms.csv").latency_ratio) == [1.0, 2.5]
 
 
 def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_path):
