@@ -7,4 +7,9 @@ from .version import __version__
 # mmengine resolves `_base_ = 'mmresizer::family/config.py'` through this table.
 MODULE2PACKAGE.setdefault("mmresizer", "mmresizer")
 
+from .hub import register_loaders, register_models  # noqa: E402
+
+register_loaders()
+register_models()
+
 __all__ = ["__version__"]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -153,15 +154,8 @@ def pack(name, files):
 
 
 @pytest.fixture
-def publish(tmp_path, monkeypatch):
-    """Makes a local server the source of a dataset.
-
-    ``publish(name, files)`` takes the content of each file to download: bytes, or, for
-    an archive, a dict of bytes by name. ``publish.requests`` are the paths asked for,
-    ``publish.folder`` is what the server serves.
-    """
-    from mmresizer.datasets.preparation import SOURCES
-
+def server(tmp_path, monkeypatch):
+    """A local server of files: ``folder``, ``url`` and the paths that are asked for."""
     folder = tmp_path / "server"
     folder.mkdir()
     requests = []
@@ -178,6 +172,21 @@ def publish(tmp_path, monkeypatch):
     threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr("mmresizer.utils.download.time.sleep", lambda _: None)
+    url = f"http://127.0.0.1:{httpd.server_port}"
+    yield SimpleNamespace(folder=folder, url=url, requests=requests)
+    httpd.shutdown()
+    httpd.server_close()
+
+
+@pytest.fixture
+def publish(server, monkeypatch):
+    """Makes a local server the source of a dataset.
+
+    ``publish(name, files)`` takes the content of each file to download: bytes, or, for
+    an archive, a dict of bytes by name. ``publish.requests`` are the paths asked for,
+    ``publish.folder`` is what the server serves.
+    """
+    from mmresizer.datasets.preparation import SOURCES
 
     def publish(name, files):
         archives = []
@@ -185,11 +194,11 @@ def publish(tmp_path, monkeypatch):
             content = files[archive.name]
             if isinstance(content, dict):
                 content = pack(archive.name, content)
-            (folder / archive.name).write_bytes(content)
+            (server.folder / archive.name).write_bytes(content)
             archives.append(
                 replace(
                     archive,
-                    url=f"http://127.0.0.1:{httpd.server_port}/{archive.name}",
+                    url=f"{server.url}/{archive.name}",
                     digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
                     size=len(content),
                 )
@@ -197,8 +206,6 @@ def publish(tmp_path, monkeypatch):
         source = replace(SOURCES[name], archives=tuple(archives))
         monkeypatch.setitem(SOURCES, name, source)
 
-    publish.requests = requests
-    publish.folder = folder
-    yield publish
-    httpd.shutdown()
-    httpd.server_close()
+    publish.requests = server.requests
+    publish.folder = server.folder
+    return publish

@@ -155,10 +155,10 @@ def list_tracked(*paths):
 
 
 def test_wheel_holds_all_files(wheel):
-    """The package with its lists of names, and configs and tools below .mim/."""
+    """The package and, below .mim/, configs, tools, weights and the index."""
     files = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     package = {n for n in list_tracked("mmresizer") if "/.mim/" not in n}
-    mim = list_tracked("configs", "tools", "model-index.yml")
+    mim = list_tracked("configs", "tools", "checkpoints", "model-index.yml")
     assert files == package | {f"mmresizer/.mim/{name}" for name in mim}
 
 

@@ -2,49 +2,23 @@
 
 import logging
 import os
-import pickle
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
-from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 
 from mmresizer.registry import MODELS, RUNNERS
 from mmresizer.utils import InputError
-
-
-def _get_method(owner: type, name: str) -> Callable:
-    """Stands for the ``getattr`` by which objects of mmengine name their methods."""
-    if owner not in (HistoryBuffer, OneCycleParamScheduler):
-        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {owner}.{name} ")
-    return getattr(owner, name)
-
-
-# What a training checkpoint of mmengine holds besides tensors.
-_SAFE_GLOBALS: list = [
-    HistoryBuffer,
-    OneCycleParamScheduler,
-    (_get_method, "builtins.getattr"),
-    np.array(0).__reduce__()[0],  # the private functions that rebuild
-    np.float64(0).__reduce__()[0],  # arrays and scalars
-    np.ndarray,
-    np.dtype,
-    type(np.dtype(np.float64)),
-    type(np.dtype(np.int64)),
-    type(np.dtype(np.uint32)),
-]
 
 # Part of the backbone that a checkpoint to start from must hold. Position tables, which
 # backbones adapt to the image size while loading, are the reason why it is not all.
@@ -218,38 +192,20 @@ def _iter_datasets(node) -> Iterator[ConfigDict]:
 
 
 def load_checkpoint(path: str) -> dict:
-    """Loads a checkpoint of weights, or of a training run, without running code in it.
+    """Loads a checkpoint of weights, or of a training run.
 
     Args:
-        path (str): Local path, or anything else that mmengine's loader knows.
+        path (str): Local path, ``mmresizer://NAME``, or what else mmengine's loader
+            knows.
 
     Returns:
         dict: The checkpoint, with the weights under "state_dict".
 
     Raises:
-        InputError: If the file is missing, truncated, holds other objects than a
-            training run saves, or has no weights.
+        InputError: If it cannot be loaded safely, see :mod:`mmresizer.hub.checkpoints`,
+            or has no weights.
     """
-    if "://" in path:
-        checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
-    elif not os.path.isfile(os.path.expanduser(path)):
-        raise InputError(f"the checkpoint {path!r} does not exist")
-    else:
-        try:
-            with torch.serialization.safe_globals(_SAFE_GLOBALS):
-                checkpoint = torch.load(
-                    os.path.expanduser(path), map_location="cpu", weights_only=True
-                )
-        except Exception as e:  # on foreign bytes the unpickler raises anything
-            unknown = re.search(r"\bGLOBAL (\S+)", str(e))
-            reason = (
-                f"loading it could run {unknown[1]}"
-                if unknown
-                else next(iter(str(e).strip().splitlines()), repr(e))
-            )
-            raise InputError(
-                f"{path!r} is no complete checkpoint of weights ({reason})"
-            ) from e
+    checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
     if isinstance(checkpoint, Mapping):
         weights = checkpoint.get("state_dict", checkpoint)
         if isinstance(weights, Mapping) and any(

@@ -197,6 +197,7 @@ def add_weights(
             facts[f"{key} SHA256"] = file_digest(files[kind])
     if "resizer" in files:
         facts["Resizer Weights"] = files["resizer"].relative_to(root).as_posix()
+    facts["License"] = "Apache-2.0"
     entry["Weights"] = files["weights"].relative_to(root).as_posix()
     entry["Results"] = [
         {

@@ -49,7 +49,8 @@ def download(
         url (str): Address, http or https.
         path (str | os.PathLike): Where the file goes; its folder is made. A file that
             is there and has another size or digest is replaced by the right one.
-        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX".
+        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX"; the first
+            digits will do.
         size (int, optional): Published size in bytes.
 
     Returns:
@@ -86,7 +87,7 @@ def is_published(path: Path, digest: str | None, size: int | None) -> bool:
 
     Args:
         path (Path): The file.
-        digest (str, optional): Published digest, "sha256:HEX" or "md5:HEX".
+        digest (str, optional): Published digest, or its first digits.
         size (int, optional): Published size in bytes.
     """
     if not path.is_file() or size not in (None, path.stat().st_size):
@@ -95,7 +96,8 @@ def is_published(path: Path, digest: str | None, size: int | None) -> bool:
         return True
     algorithm, _, expected = digest.partition(":")
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == expected.lower()
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    return found.startswith(expected.lower())
 
 
 @contextmanager

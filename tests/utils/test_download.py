@@ -120,7 +120,7 @@ def test_server_without_ranges(server, tmp_path):
 @pytest.mark.parametrize("digest", [DIGEST, None])
 def test_random_cuts(server, tmp_path, digest):
     rng = np.random.default_rng(1)
-    server.faults = [cut(int(n)) for n in rng.integers(1, 9_000, 50)]
+    server.faults = [cut(int(n)) for n in rng.integers(1, 5_000, 100)]
     assert download(server.url, tmp_path / "f", digest).read_bytes() == CONTENT
 
 

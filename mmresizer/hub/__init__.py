@@ -1,0 +1,21 @@
+"""The model zoo: its index, verified downloads, safe loading."""
+
+from .checkpoints import register_loaders
+from .mmpretrain_hub import register_models
+from .model_index import (
+    Weights,
+    ZooModel,
+    download_models,
+    find_model,
+    list_models,
+)
+
+__all__ = [
+    "Weights",
+    "ZooModel",
+    "download_models",
+    "find_model",
+    "list_models",
+    "register_loaders",
+    "register_models",
+]

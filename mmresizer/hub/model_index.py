@@ -1,0 +1,209 @@
+"""The models of the zoo, as their metafiles describe them."""
+
+import difflib
+import fnmatch
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+import yaml
+
+from mmresizer.utils import InputError
+from mmresizer.utils.cli import load_config
+from mmresizer.utils.download import download, is_published
+from mmresizer.utils.files import write_atomically
+
+# Configs, metafiles and weights, in the wheel as in the repository.
+_ROOT = Path(__file__).parents[1] / ".mim"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published file of weights.
+
+    Attributes:
+        location (str): Address, or path below the root of the repository.
+        size (int): Number of bytes.
+        sha256 (str): Digest.
+    """
+
+    location: str
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.location.rpartition("/")[2]
+
+    def fetch(self) -> Path:
+        """Finds the file beside the package or in the cache, or downloads it.
+
+        The cache is torch's, ``TORCH_HOME``. ``MMRESIZER_ZOO_URL`` is the address that
+        paths of the repository are below; ``MMRESIZER_OFFLINE=1`` forbids downloads.
+
+        Returns:
+            Path: The file, of the right size and digest.
+
+        Raises:
+            InputError: If it is not there and cannot be downloaded.
+        """
+        digest = f"sha256:{self.sha256}"
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / self.name
+        for path in (_ROOT / self.location, cached):
+            if is_published(path, digest, self.size):
+                return path
+        url = self.location
+        if "://" not in url:
+            base = os.environ.get("MMRESIZER_ZOO_URL")
+            if not base:
+                raise InputError(
+                    f"the weights {self.location!r} are not part of this installation; "
+                    "set MMRESIZER_ZOO_URL to the address that they are below"
+                )
+            url = f"{base.rstrip('/')}/{url}"
+        check_online(url)
+        return download(url, cached, digest, self.size)
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A model of the zoo.
+
+    Attributes:
+        name (str): Name, that of its config.
+        config (Path): File of the config.
+        data (str): What it is trained on.
+        top1 (float, optional): Accuracy in percent, where it was measured.
+        measured (str, optional): Seed, machine, version and date of that.
+        weights (Weights, optional): Of resizer and backbone.
+        resizer (Weights, optional): Of the resizer alone.
+        licence (str, optional): Of the weights.
+    """
+
+    name: str
+    config: Path
+    data: str
+    top1: float | None
+    measured: str | None
+    weights: Weights | None
+    resizer: Weights | None
+    licence: str | None
+
+
+def check_online(url: str) -> None:
+    """Checks that downloads are allowed.
+
+    Raises:
+        InputError: If ``MMRESIZER_OFFLINE`` is set, and not to 0.
+    """
+    if os.environ.get("MMRESIZER_OFFLINE", "0") != "0":
+        raise InputError(f"{url} is not in the cache, and MMRESIZER_OFFLINE is set")
+
+
+@cache
+def _read_index() -> dict[str, ZooModel]:
+    index = yaml.safe_load((_ROOT / "model-index.yml").read_text())
+    return {
+        entry["Name"]: _read_entry(entry)
+        for file in index["Import"]
+        for entry in yaml.safe_load((_ROOT / file).read_text())["Models"]
+    }
+
+
+def _read_entry(entry: dict) -> ZooModel:
+    facts = entry["Metadata"]
+    results = entry.get("Results")
+    return ZooModel(
+        name=entry["Name"],
+        config=_ROOT / entry["Config"],
+        data=facts["Training Data"],
+        top1=results[0]["Metrics"]["Top 1 Accuracy"] if results else None,
+        measured=facts.get("Measured"),
+        weights=_read_weights(entry.get("Weights"), "Weights", facts),
+        resizer=_read_weights(facts.get("Resizer Weights"), "Resizer Weights", facts),
+        licence=facts.get("License"),
+    )
+
+
+def _read_weights(location: str | None, key: str, facts: dict) -> Weights | None:
+    if location is None:
+        return None
+    return Weights(location, facts[f"{key} Size"], facts[f"{key} SHA256"])
+
+
+def list_models(pattern: str = "*") -> list[ZooModel]:
+    """Lists the models of the zoo.
+
+    Args:
+        pattern (str): Shell-style pattern of names. Defaults to "*", all.
+
+    Examples:
+        >>> from mmresizer.hub import list_models
+        >>> [model.top1 for model in list_models("resizer*fine-textures*")]
+        [100.0]
+    """
+    models = _read_index()
+    return [models[name] for name in sorted(fnmatch.filter(models, pattern))]
+
+
+def find_model(name: str) -> ZooModel:
+    """Returns a model of the zoo by its name.
+
+    Raises:
+        InputError: If there is none of this name; similar ones are named.
+    """
+    models = _read_index()
+    if name not in models:
+        similar = difflib.get_close_matches(name, models, n=3, cutoff=0.3)
+        hint = f"; similar: {', '.join(similar)}" if similar else ""
+        raise InputError(
+            f"the zoo has no model {name!r} (python -m mmresizer zoo list){hint}"
+        )
+    return models[name]
+
+
+def download_models(names: Iterable[str], dest: str) -> list[Path]:
+    """Puts weights and whole configs of models into a folder.
+
+    Args:
+        names (Iterable[str]): Names of models that have weights.
+        dest (str): The folder, which is made.
+
+    Returns:
+        list[Path]: For each model its weights, the resizer alone where it is published,
+        and its config, without bases.
+
+    Raises:
+        InputError: If a model is not in the zoo, has no weights, or they cannot be
+            downloaded.
+    """
+    models = [find_model(name) for name in names]
+    for model in models:
+        if model.weights is None:
+            raise InputError(f"the model {model.name!r} has no published weights")
+    folder = Path(dest)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"the folder {dest!r} is a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for model in models:
+        for weights in (model.weights, model.resizer):
+            if weights is None:
+                continue
+            path = folder / weights.name
+            if not is_published(path, f"sha256:{weights.sha256}", weights.size):
+                part = folder / f".{weights.name}.{os.getpid()}"
+                shutil.copyfile(weights.fetch(), part)
+                part.replace(path)
+            written.append(path)
+        cfg = load_config(str(model.config))
+        cfg.pop("launcher", None)
+        path = folder / f"{model.name}.py"
+        write_atomically(path, cfg.pretty_text)
+        written.append(path)
+    return written

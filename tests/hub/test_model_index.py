@@ -1,0 +1,171 @@
+import hashlib
+import multiprocessing
+import shutil
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+
+from mmresizer.apis.checks import build_model, check_trained_weights
+from mmresizer.hub import download_models, find_model, list_models, model_index
+from mmresizer.utils import InputError
+
+NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("MMRESIZER_ZOO_URL", raising=False)
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def zoo(server, tmp_path, monkeypatch):
+    """The weights are on a server, and not beside the package."""
+    shutil.copytree(ROOT / "checkpoints", server.folder / "checkpoints")
+    monkeypatch.setenv("MMRESIZER_ZOO_URL", f"{server.url}/")
+    monkeypatch.setattr(model_index, "_ROOT", tmp_path)
+    return server
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_lists_the_configs_of_the_repository():
+    names = {path.stem for path in (ROOT / "configs").glob("[!_]*/*.py")}
+    assert {model.name for model in list_models()} == names
+    assert all(model.config.is_file() for model in list_models())
+    assert [m.name for m in list_models("resizer*fine-textures*")] == [NAME]
+
+
+def test_weights_beside_the_package_need_no_network(monkeypatch):
+    monkeypatch.setenv("MMRESIZER_OFFLINE", "1")
+    path = find_model(NAME).weights.fetch()
+    assert path.resolve().parent == ROOT / "checkpoints"
+
+
+def test_weights_from_the_server(zoo, cache):
+    weights = find_model(NAME).weights
+    path = weights.fetch()
+    assert path.parent == cache
+    assert digest(path) == weights.sha256
+    assert weights.fetch() == path
+    assert zoo.requests == [f"/{weights.location}"]
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(zoo, cache):
+    weights = find_model(NAME).weights
+    cache.mkdir(parents=True)
+    (cache / weights.name).write_bytes(b"0" * weights.size)
+    assert digest(weights.fetch()) == weights.sha256
+
+
+def test_another_file_on_the_server(zoo, cache):
+    weights = find_model(NAME).weights
+    (zoo.folder / weights.location).write_bytes(b"0" * weights.size)
+    with pytest.raises(InputError, match="is not the published file"):
+        weights.fetch()
+    assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_without_an_address(zoo, monkeypatch):
+    monkeypatch.delenv("MMRESIZER_ZOO_URL")
+    with pytest.raises(InputError, match="set MMRESIZER_ZOO_URL"):
+        find_model(NAME).weights.fetch()
+
+
+def test_offline(zoo, monkeypatch):
+    monkeypatch.setenv("MMRESIZER_OFFLINE", "1")
+    with pytest.raises(InputError, match="MMRESIZER_OFFLINE is set"):
+        find_model(NAME).weights.fetch()
+    assert not zoo.requests
+
+
+def fetch(_):
+    model_index._ROOT = ROOT / "nowhere"
+    path = WEIGHTS.fetch()
+    return len(torch.load(path, weights_only=True)["state_dict"])
+
+
+WEIGHTS = find_model(NAME).weights
+
+
+def test_eight_processes_share_a_transfer(zoo):
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        counts = pool.map(fetch, range(8), chunksize=1)
+    assert len(counts) == 8
+    assert len(set(counts)) == 1
+    assert len(zoo.requests) == 1
+
+
+def test_download(zoo, tmp_path):
+    paths = download_models([NAME], str(tmp_path / "new" / "dest"))
+    weights, resizer, config = paths
+    model = find_model(NAME)
+    assert (digest(weights), digest(resizer)) == (
+        model.weights.sha256,
+        model.resizer.sha256,
+    )
+    text = config.read_text()
+    assert "_base_" not in text
+    check_trained_weights(build_model(Config.fromfile(config)), str(weights))
+    asked = len(zoo.requests)
+    assert download_models([NAME], str(tmp_path / "new" / "dest")) == paths
+    assert len(zoo.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([NAME, "resnet"], "the zoo has no model 'resnet'"),
+        ([NAME, "resizerx2_resnet50_8xb32_in1k_224px"], "has no published weights"),
+    ],
+)
+def test_download_refuses_before_it_writes(names, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        download_models(names, str(tmp_path / "dest"))
+    assert not (tmp_path / "dest").exists()
+
+
+def test_download_to_a_file(tmp_path):
+    (tmp_path / "dest").touch()
+    with pytest.raises(InputError, match=r"the folder '.*dest' is a file"):
+        download_models([NAME], str(tmp_path / "dest"))
+
+
+def zoo_command(run, *arguments, **kwargs):
+    return run(sys.executable, "-m", "mmresizer", "zoo", *arguments, **kwargs)
+
+
+def test_command_line(run, tmp_path):
+    status, output = zoo_command(run, "list", "*fine-textures*")
+    assert status == 0
+    lines = [line for line in output.splitlines() if "fine-textures" in line]
+    assert len(lines) == 3
+    (learned,) = (line for line in lines if line.startswith("resizer"))
+    assert learned.split() == [NAME, "100.0", "2.9", "MB", "FineTextures"]
+    status, output = zoo_command(run, "show", NAME)
+    assert status == 0
+    assert find_model(NAME).weights.sha256 in output
+    status, output = zoo_command(run, "download", NAME, "--dest", tmp_path / "dest")
+    assert status == 0
+    assert output.splitlines()[-1] == str(tmp_path / "dest" / f"{NAME}.py")
+    assert len(list((tmp_path / "dest").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "nothing*"], "error: the zoo has no model whose name matches"),
+        (["show", "nothing"], "error: the zoo has no model 'nothing'"),
+        (["download", "nothing"], "error: the zoo has no model 'nothing'"),
+    ],
+)
+def test_command_line_refuses(run, arguments, message):
+    status, output = zoo_command(run, *arguments)
+    assert status == 1
+    assert output.splitlines()[-1].startswith(message)
