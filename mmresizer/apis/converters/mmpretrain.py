@@ -1,0 +1,48 @@
+"""Checkpoints of MMPretrain's plain classifiers, and those with a resizer."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mmresizer.utils import InputError
+
+
+def add_resizer(
+    weights: Mapping[str, Tensor], resizer: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Puts a resizer before a plain classifier.
+
+    Args:
+        weights (Mapping[str, Tensor]): Of the plain classifier.
+        resizer (Mapping[str, Tensor]): Of the resizer alone.
+
+    Returns:
+        dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier`.
+
+    Raises:
+        InputError: If there is a resizer already.
+    """
+    if any(name.startswith("resizer.") for name in weights):
+        raise InputError("the classifier's weights have a resizer already")
+    return dict(weights) | {f"resizer.{name}": value for name, value in resizer.items()}
+
+
+def split_resizer(
+    weights: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Takes a classifier with a resizer apart.
+
+    Args:
+        weights (Mapping[str, Tensor]): Of a :class:`mmresizer.ResizerClassifier`.
+
+    Returns:
+        tuple[dict[str, Tensor], dict[str, Tensor]]: Weights of the plain classifier,
+        and of the resizer alone, which has none if it interpolates.
+    """
+    plain, resizer = {}, {}
+    for name, value in weights.items():
+        if name.startswith("resizer."):
+            resizer[name.removeprefix("resizer.")] = value
+        else:
+            plain[name] = value
+    return plain, resizer

@@ -1,0 +1,23 @@
+"""Converts checkpoints of the Imagenette implementation on Lightning."""
+
+import argparse
+
+from mmresizer.apis.converters.common import load_weights, save_weights
+from mmresizer.apis.converters.lightning import convert_lightning
+from mmresizer.utils import exit_on_input_error
+
+
+def main() -> None:
+    """Prints where the weights are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", help="checkpoint of Lightning (.ckpt)")
+    parser.add_argument("out", help="checkpoint to write")
+    parser.add_argument("--config", help="config whose model the weights have to fit")
+    args = parser.parse_args()
+    weights = convert_lightning(load_weights(args.source))
+    print(save_weights(weights, args.out, {"source": args.source}, args.config))
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()

@@ -1,0 +1,27 @@
+"""Takes the resizer out of a classifier's checkpoint."""
+
+import argparse
+
+from mmresizer.apis.converters.common import load_weights, save_weights
+from mmresizer.apis.converters.mmpretrain import split_resizer
+from mmresizer.utils import InputError, exit_on_input_error
+
+
+def main() -> None:
+    """Prints where the weights are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", help="checkpoint with resizer.*")
+    parser.add_argument("out", help="checkpoint of the plain classifier to write")
+    parser.add_argument("--resizer", help="file for the resizer alone")
+    args = parser.parse_args()
+    plain, resizer = split_resizer(load_weights(args.checkpoint))
+    if args.resizer and not resizer:
+        raise InputError(f"{args.checkpoint!r} has no weights of a resizer")
+    print(save_weights(plain, args.out, {"source": args.checkpoint}))
+    if args.resizer:
+        print(save_weights(resizer, args.resizer, {"source": args.checkpoint}))
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
