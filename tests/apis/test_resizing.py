@@ -1,0 +1,157 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from mmengine.config import Config
+
+from mmresizer.apis import ImageResizer, resize_images
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
+BILINEAR = "bilinearx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images of several sizes, one file in a folder below."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    for name, size in (
+        ("a.png", (40, 60)), ("b.png", (96, 96)), ("below/c.png", (40, 60)),
+    ):  # fmt: skip
+        cv2.imwrite(
+            str(tmp_path / "in" / name), rng.integers(0, 256, (*size, 3), np.uint8)
+        )
+    return tmp_path / "in"
+
+
+def read(path):
+    """As OpenMMLab's pipelines: BGR, channels first."""
+    return torch.from_numpy(cv2.imread(str(path))).permute(2, 0, 1)
+
+
+def test_a_bilinear_resizer_gives_what_torch_does(folder):
+    """Normalised, resized and brought back, in the order of the files."""
+    found = resize_images(BILINEAR, str(folder), batch_size=2)
+    files = ["a.png", "b.png", "below/c.png"]
+    for image, name in zip(found, files, strict=True):
+        expected = F.interpolate(read(folder / name)[None].float(), 24, mode="bilinear")
+        torch.testing.assert_close(image, expected[0], rtol=0, atol=1e-3)
+
+
+def test_a_learned_resizer_gives_what_the_backbone_sees(folder):
+    resizer = ImageResizer(NAME, device="cpu")
+    model, seen = resizer.model, []
+    hook = model.backbone.register_forward_pre_hook(lambda m, x: seen.append(x[0]))
+    image = read(folder / "b.png")
+    data = model.data_preprocessor({"inputs": image[None]}, False)
+    model(data["inputs"])
+    hook.remove()
+    (found,) = resizer([image])
+    normalize = model.data_preprocessor
+    rgb = found.flip(0) if normalize.to_rgb else found
+    torch.testing.assert_close((rgb - normalize.mean) / normalize.std, seen[0][0])
+    (plain,) = resize_images(BILINEAR, image)
+    assert (found - plain).abs().mean() > 1
+
+
+def test_all_kinds_of_images_give_the_same(folder):
+    path = folder / "a.png"
+    (expected,) = resize_images(NAME, path)
+    for images in (
+        str(path), [path], str(folder / "a*.png"), cv2.imread(str(path)), read(path),
+        read(path)[None], torch.stack([read(path)] * 2),
+    ):  # fmt: skip
+        found = resize_images(NAME, images)
+        for image in found:
+            torch.testing.assert_close(image, expected, rtol=0, atol=1e-3)
+    assert len(found) == 2
+
+
+def test_a_model_or_a_config(folder, demo_config, save_weights):
+    config = demo_config()
+    cfg = Config.fromfile(config)
+    model, path = save_weights(
+        cfg.model | dict(data_preprocessor=cfg.data_preprocessor)
+    )
+    image = folder / "a.png"
+    (expected,) = resize_images(model, image)
+    (found,) = resize_images(str(config), image, checkpoint=str(path))
+    assert torch.equal(found, expected)
+    (found,) = resize_images(Config.fromfile(config), image, checkpoint=str(path))
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_writes_png_files(folder, tmp_path, num_workers):
+    out = tmp_path / "out"
+    files = resize_images(
+        NAME, str(folder), out_dir=str(out), batch_size=2, num_workers=num_workers
+    )
+    names = ["a.png", "b.png", "below/c.png"]
+    assert files == [out / name for name in names]
+    assert sorted(p for p in out.rglob("*.png")) == sorted(files)
+    for file, image in zip(files, resize_images(NAME, str(folder)), strict=True):
+        expected = image.round().clip(0, 255).byte()
+        assert torch.equal(read(file), expected)
+
+
+def test_patterns_keep_folders_apart(folder, tmp_path):
+    (folder / "below" / "a.png").write_bytes((folder / "a.png").read_bytes())
+    pattern = str(folder / "**" / "a.png")
+    files = resize_images(NAME, pattern, out_dir=str(tmp_path / "out"))
+    assert files == [tmp_path / "out" / "a.png", tmp_path / "out" / "below" / "a.png"]
+
+
+def test_unreadable_files(folder, tmp_path, run_tool):
+    (folder / "0.jpg").write_bytes(b"no image")
+    whole = (folder / "b.png").read_bytes()
+    (folder / "z.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cannot load the image '.*0\.jpg'"):
+        resize_images(NAME, str(folder))
+    status, output = run_tool(
+        "resize_images.py", NAME, folder, "--out", tmp_path / "out", "--workers", 2
+    )
+    assert status == 1
+    assert f"3 images in {tmp_path / 'out'}" in output
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert ["0.jpg" in errors[0], "z.png" in errors[1]] == [True, True]
+    assert len(list((tmp_path / "out").rglob("*.*"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("nowhere.png", r"cannot load the image 'nowhere\.png'"),
+        ("nowhere*.png", r"no file matches the pattern 'nowhere\*\.png'"),
+        ([], "images must name at least one image"),
+        (np.zeros((8, 8)), r"of shape \(H, W, 3\) and uint8, but is of shape \(8, 8\)"),
+        (np.zeros((8, 8, 3)), "uint8, but is of shape .* float64"),
+        (torch.zeros(1, 8, 8), r"\(3, H, W\) or \(N, 3, H, W\), but is of \(1, 8, 8\)"),
+    ],
+)
+def test_refuses_images(images, message):
+    with pytest.raises(InputError, match=message):
+        resize_images(BILINEAR, images)
+
+
+def test_refuses_arguments(folder, tmp_path, demo_config):
+    image = str(folder / "a.png")
+    for kwargs, message in (
+        (dict(model="resnet"), "the zoo has no model 'resnet'"),
+        (dict(model=str(demo_config())), "needs a checkpoint"),
+        (dict(model="resizerx2_resnet50_8xb32_in1k_224px"), "needs a checkpoint"),
+        (dict(batch_size=0), "batch_size must be an int of 1 or more, got 0"),
+        (dict(device="abacus"), "the device 'abacus' is not there"),
+        (dict(out_dir=image), "the output folder .* is a file"),
+        (dict(out_dir=str(folder)), "would be overwritten; take another folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            resize_images(**(dict(model=BILINEAR, images=image) | kwargs))
+    with pytest.raises(InputError, match="would both be written to"):
+        resize_images(BILINEAR, [image, image], out_dir=str(tmp_path / "out"))
+    plain = MODELS.build(dict(type="mmpretrain.ResNet", depth=18))
+    with pytest.raises(InputError, match="must have one resizer, but it has 0"):
+        ImageResizer(plain)
