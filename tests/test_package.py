@@ -1,9 +1,11 @@
 """What holds for the package as a whole: registries, configs of users, the wheel."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import mmresizer.registry
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "resizerx4_resnet18_1xb32_flowers12_56px"
+DEMO = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
 
 
 def test_registries_mirror_mmpretrain():
@@ -169,6 +172,117 @@ def test_wheel_works_without_the_repository(wheel, run, tmp_path):
     status, output = run(sys.executable, "my_script.py", cwd=tmp_path, env=env)
     assert status == 0, output
     assert str(tmp_path / "site" / "mmresizer") in output
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment with the wheel, on top of the packages of this one."""
+    folder = tmp_path_factory.mktemp("installed") / "env"
+    venv.create(folder, with_pip=False)
+    site = next(folder.glob("lib/python*/site-packages"))
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    lines = [f"import site; site.addsitedir({path!r})" for path in ours]
+    # Without the paths of this checkout, which is installed in editable mode.
+    lines.append(
+        f"import sys; sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]"
+    )
+    (site / "packages.pth").write_text("\n".join(lines))
+    install(folder, wheel)
+    return folder
+
+
+def install(folder, *packages):
+    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python"]
+    done = subprocess.run(
+        [*pip, "install", "--quiet", "--no-deps", *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0, done.stderr
+
+
+ZOO_SCRIPT = """
+import cv2
+import mmresizer
+import mmpretrain
+from mmresizer.registry import DATASETS
+
+name = "{name}"
+assert "site-packages" in mmresizer.__file__, mmresizer.__file__
+assert name in mmpretrain.list_models("*resizer*")
+model = mmpretrain.get_model(name, pretrained=True)
+dataset = DATASETS.build(model._config.val_dataloader.dataset)
+sample = dataset[3]
+cv2.imwrite("image.png", sample["inputs"].permute(1, 2, 0).numpy())
+result = mmpretrain.inference_model(name, "image.png", pretrained=True)
+expected = dataset.metainfo["classes"][sample["data_samples"].gt_label]
+assert result["pred_class"] == expected, (result, expected)
+print("inferred")
+"""
+
+
+def test_zoo_from_the_wheel(installed, run, tmp_path):
+    """List, download, model and inference, with nothing of the repository."""
+    python = installed / "bin" / "python"
+    env = {"PYTHONPATH": "", "MMRESIZER_OFFLINE": "1"}
+    zoo = [python, "-m", "mmresizer", "zoo"]
+    status, output = run(*zoo, "list", "--weights", cwd=tmp_path, env=env)
+    assert status == 0, output
+    assert DEMO in output
+    status, output = run(*zoo, "download", DEMO, "--dest", "d", cwd=tmp_path, env=env)
+    assert status == 0, output
+    assert len(list((tmp_path / "d").iterdir())) == 3
+    (tmp_path / "script.py").write_text(ZOO_SCRIPT.format(name=DEMO))
+    status, output = run(python, "script.py", cwd=tmp_path, env=env)
+    assert status == 0, output
+    assert output.endswith("inferred\n")
+    make_user_project(tmp_path)
+    status, output = run(python, "my_script.py", cwd=tmp_path, env=env)
+    assert status == 0, output
+
+
+@pytest.mark.network
+def test_mim(installed, server, run, tmp_path):
+    """openmim trains, tests, runs tools and downloads weights that have an address."""
+    done, why = install(
+        installed, "openmim==0.3.9", "colorama", "tabulate", "opendatalab==0.0.10"
+    )
+    if not done:
+        pytest.skip(f"needs openmim from the package index ({why.strip()[-200:]})")
+    env = {
+        "PYTHONPATH": "",
+        "PATH": f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def mim(*arguments):
+        status, output = run("mim", *arguments, cwd=tmp_path, env=env)
+        assert status == 0, output
+        return output
+
+    small = ["train_cfg.max_epochs=1", "train_dataloader.dataset.num_samples=64"]
+    mim(
+        "train", "mmresizer", f"{DEMO}.py", "--gpus", "0", "--work-dir", "wd",
+        "--cfg-options", *small,
+    )  # fmt: skip
+    weights = tmp_path / "wd" / "epoch_1.pth"
+    output = mim(
+        "test", "mmresizer", f"{DEMO}.py", "--checkpoint", weights, "--gpus", "0"
+    )
+    assert "accuracy/top1" in output
+
+    package = next(installed.glob("lib/python*/site-packages/mmresizer"))
+    shutil.copytree(package / ".mim" / "checkpoints", server.folder / "checkpoints")
+    metafile = package / ".mim" / "configs" / "fine_textures" / "metafile.yml"
+    text = metafile.read_text()
+    assert "Weights: checkpoints/" in text
+    metafile.write_text(text.replace("Weights: ", f"Weights: {server.url}/"))
+    mim("download", "mmresizer", "--config", DEMO, "--dest", "d")
+    (downloaded,) = (tmp_path / "d").glob("*.pth")
+    published = package / ".mim" / "checkpoints" / downloaded.name
+    assert downloaded.read_bytes() == published.read_bytes()
+    output = mim("run", "mmresizer", "get_flops", f"d/{DEMO}.py", "-y")
+    assert "GMAC" in output
 
 
 def test_extras(wheel):

@@ -142,8 +142,9 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
     return {
         "Training Data": _DATASETS[dataset],
         "Resizer": _describe_resizer(resizer),
-        "Input": list(size),
-        "Output": [resizer.output_size] * 2,
+        # Text: mim's search takes no lists of numbers.
+        "Input": f"{size[0]}x{size[1]}",
+        "Output": f"{resizer.output_size}x{resizer.output_size}",
         "Parameters": cost.total.parameters,
         "FLOPs": cost.total.macs,
         "Resizer Parameters": cost.resizer.parameters,
@@ -275,10 +276,8 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
     meta = model["Metadata"]
     published = meta.get("Published")
     results = model.get("Results")
-    sizes = [
-        f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
-        for size in (meta["Input"], meta["Output"])
-    ]
+    # Squares by one side.
+    sizes = [re.sub(r"^(\d+)x\1$", r"\1", meta[key]) for key in ("Input", "Output")]
     ours = "-"
     if results:
         accuracy = results[0]["Metrics"]["Top 1 Accuracy"]

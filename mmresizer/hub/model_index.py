@@ -26,7 +26,8 @@ class Weights:
     """A published file of weights.
 
     Attributes:
-        location (str): Address, or path below the root of the repository.
+        location (str): Address, or path below the root of the repository,
+            "checkpoints/NAME".
         size (int): Number of bytes.
         sha256 (str): Digest.
     """
@@ -54,7 +55,7 @@ class Weights:
         """
         digest = f"sha256:{self.sha256}"
         cached = Path(torch.hub.get_dir()) / "checkpoints" / self.name
-        for path in (_ROOT / self.location, cached):
+        for path in (_ROOT / "checkpoints" / self.name, cached):
             if is_published(path, digest, self.size):
                 return path
         url = self.location
