@@ -45,16 +45,6 @@ arms = [
         resizer=_learned,
         options={"custom_hooks": [_own]} | _long,
     ),
-    dict(
-        name="bilinear, 24 epochs, distilled",
-        control=True,
-        options={"custom_hooks": [_teacher]} | _long,
-    ),
-    dict(
-        name="learned, 24 epochs, distilled",
-        resizer=_learned,
-        options={"custom_hooks": [_own, _teacher]} | _long,
-    ),
 ]
 seeds = [0, 1]
 holdout = dict(fold=0, num_splits=4)
