@@ -1,12 +1,14 @@
 import cv2
+import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from mmpretrain import ImageClassificationInferencer, get_model, inference_model
 from mmpretrain import list_models as list_mmpretrain
 from mmpretrain.apis import ModelHub
 
 from mmresizer.hub import list_models, register_models
-from mmresizer.registry import DATASETS
+from mmresizer.registry import DATASETS, TRANSFORMS
 
 NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
 
@@ -51,6 +53,26 @@ def test_pretrained_model_and_inferencer(images):
     assert result["pred_class"] == names[0]
     array = inference_model(NAME, cv2.imread(paths[0]), pretrained=True)
     assert array["pred_score"] == pytest.approx(result["pred_score"], abs=1e-6)
+
+
+def test_inference_by_a_pipeline_that_loads(tmp_path):
+    """File and array go through the rest of the pipeline, which resizes and packs."""
+    rng = np.random.default_rng(0)
+    path = str(tmp_path / "flower.png")
+    cv2.imwrite(path, rng.integers(0, 256, (90, 120, 3), np.uint8))
+    name = "resizerx4_mobilenet-v2_1xb32_flowers12_56px"
+    model = get_model(name, pretrained=True)
+    result = inference_model(model, path)
+    assert result["pred_class"] in model._dataset_meta["classes"]
+    array = inference_model(model, cv2.imread(path))
+    assert array["pred_class"] == result["pred_class"]
+    dataset = model._config.test_dataloader.dataset
+    pipeline = Compose([TRANSFORMS.build(t) for t in dataset.pipeline])
+    data = pipeline({"img_path": path})
+    batch = {"inputs": [data["inputs"]], "data_samples": [data["data_samples"]]}
+    (expected,) = model.test_step(batch)
+    scores = expected.pred_score.detach().numpy()
+    np.testing.assert_allclose(result["pred_scores"], scores, atol=1e-5)
 
 
 def test_untrained_model():

@@ -52,11 +52,16 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         """Loads ``results['img_path']`` into ``results['img']``, (H, W, C), BGR, uint8.
 
-        ``img_shape`` and ``ori_shape`` are those of the decoded image.
+        ``img_shape`` and ``ori_shape`` are those of the decoded image. An image that is
+        there already, without a path, is left as it is.
 
         Raises:
             InputError: If the file is missing, is no image or is truncated.
         """
+        # MMPretrain's inferencers load images, and take only its own loader out of the
+        # pipeline.
+        if "img_path" not in results and "img" in results:
+            return results
         try:
             image = self._load_reduced(results["img_path"])
             if image is None:
