@@ -1,1 +1,5 @@
-"""Metrics that MMPretrain lacks; none so far."""
+"""Metrics that MMPretrain lacks."""
+
+from .iqa_metric import IQAMetric
+
+__all__ = ["IQAMetric"]

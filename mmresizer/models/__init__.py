@@ -6,6 +6,8 @@ from .classifiers import (
     ResizerHuggingFaceClassifier,
     ResizerTimmClassifier,
 )
+from .heads import IQAHead
+from .losses import EMDLoss
 from .resizers import (
     BaseResizer,
     InterpolationResizer,
@@ -15,6 +17,8 @@ from .resizers import (
 
 __all__ = [
     "BaseResizer",
+    "EMDLoss",
+    "IQAHead",
     "InceptionV2",
     "InterpolationResizer",
     "LearnedResizer",

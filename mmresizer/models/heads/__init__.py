@@ -1,0 +1,5 @@
+"""Heads that MMPretrain lacks."""
+
+from .iqa_head import IQAHead
+
+__all__ = ["IQAHead"]

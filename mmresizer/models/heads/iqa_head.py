@@ -1,0 +1,89 @@
+"""The head of image quality assessment."""
+
+from typing import Any
+
+import torch
+from mmpretrain.models import LinearClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+
+@MODELS.register_module()
+class IQAHead(LinearClsHead):
+    """Predicts how people would score an image, from 1 to ``num_scores``.
+
+    Either the distribution of their scores, by a softmax, or its mean alone. The data
+    samples have ``gt_score``, the distribution; predictions are ``pred_mean`` and,
+    unless for regression, ``pred_score``.
+
+    Args:
+        in_channels (int): Number of channels of the features.
+        num_scores (int): Number of scores. Defaults to 10.
+        regression (bool): Whether to predict the mean alone. Defaults to False.
+        loss (dict, optional): Loss of logits and distributions, both (N, num_scores);
+            for regression of means, both (N,). Defaults to
+            ``dict(type='mmresizer.EMDLoss')``, for regression to ``MSELoss`` of torch.
+        **kwargs (Any): Other arguments of :class:`mmpretrain.models.LinearClsHead`.
+
+    Raises:
+        InputError: If ``num_scores`` is below 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_scores: int = 10,
+        regression: bool = False,
+        loss: dict | nn.Module | None = None,
+        **kwargs: Any,
+    ):
+        if num_scores < 2:
+            raise InputError(f"num_scores must be at least 2, got {num_scores!r}")
+        if loss is None:
+            loss = nn.MSELoss() if regression else dict(type="mmresizer.EMDLoss")
+        super().__init__(
+            num_classes=1 if regression else num_scores,
+            in_channels=in_channels,
+            loss=loss,
+            **kwargs,
+        )
+        self.regression = regression
+        scores = torch.arange(1, num_scores + 1, dtype=torch.float)
+        self.register_buffer("scores", scores, persistent=False)
+
+    def _get_loss(
+        self, cls_score: Tensor, data_samples: list[DataSample], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        target = torch.stack([sample.gt_score for sample in data_samples]).to(cls_score)
+        if self.regression:
+            return {
+                "loss": self.loss_module(self._means(cls_score), self._mean(target))
+            }
+        loss = self.loss_module(cls_score, target, avg_factor=len(target), **kwargs)
+        return {"loss": loss}
+
+    def _get_predictions(
+        self, cls_score: Tensor, data_samples: list[DataSample | None] | None
+    ) -> list[DataSample]:
+        samples = [
+            sample or DataSample() for sample in data_samples or [None] * len(cls_score)
+        ]
+        for sample, mean in zip(samples, self._means(cls_score), strict=True):
+            sample.set_field(mean, "pred_mean")
+        if not self.regression:
+            for sample, score in zip(samples, cls_score.softmax(dim=1), strict=True):
+                sample.set_pred_score(score)
+        return samples
+
+    def _means(self, cls_score: Tensor) -> Tensor:
+        """Returns the predicted means, (N,)."""
+        if self.regression:
+            # An untrained head predicts the middle.
+            return cls_score[:, 0] + self.scores.mean()
+        return self._mean(cls_score.softmax(dim=1))
+
+    def _mean(self, distribution: Tensor) -> Tensor:
+        return distribution @ self.scores.to(distribution)
