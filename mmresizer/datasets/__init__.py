@@ -1,8 +1,19 @@
 """Datasets and transforms that MMPretrain lacks."""
 
+from .ava import AVA, read_ratings
+from .degraded import DegradedImages, DegradedTextures
 from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
 from .transforms import LoadImage
 
-__all__ = ["FineTextures", "Imagenette", "Imagewoof", "LoadImage"]
+__all__ = [
+    "AVA",
+    "DegradedImages",
+    "DegradedTextures",
+    "FineTextures",
+    "Imagenette",
+    "Imagewoof",
+    "LoadImage",
+    "read_ratings",
+]
