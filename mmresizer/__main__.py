@@ -29,14 +29,15 @@ def main() -> None:
     """Runs the command."""
     args = parse_args()
     if args.action == "list":
-        models = list_models(args.pattern)
+        models = [m for m in list_models(args.pattern) if m.weights or not args.weights]
         if not models:
+            with_weights = " with weights" if args.weights else ""
             raise InputError(
-                f"the zoo has no model whose name matches {args.pattern!r}"
+                f"the zoo has no model{with_weights} whose name matches "
+                f"{args.pattern!r}"
             )
         for model in models:
-            if model.weights or not args.weights:
-                print(_summarize(model))
+            print(_summarize(model))
     elif args.action == "show":
         print("\n\n".join(_describe(find_model(name)) for name in args.names))
     else:

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, Runner
-from torch import nn
+from torch import Tensor, nn
 
 from mmresizer.registry import MODELS, RUNNERS
 from mmresizer.utils import InputError
@@ -125,11 +125,15 @@ def build_model(cfg: Config) -> nn.Module:
     init_default_scope(cfg.get("default_scope", "mmengine"))
     model_cfg = deepcopy(cfg.model)
     if cfg.get("data_preprocessor") is not None:  # as the Runner does
-        model_cfg.setdefault("data_preprocessor", cfg.data_preprocessor)
+        model_cfg.setdefault("data_preprocessor", deepcopy(cfg.data_preprocessor))
     with _input_errors(f"the model of {cfg.filename}"):
         model = MODELS.build(model_cfg)
     sync_bn = any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
-    if sync_bn and cfg.launcher != "none" and not torch.cuda.is_available():
+    if (
+        sync_bn
+        and cfg.get("launcher", "none") != "none"
+        and not torch.cuda.is_available()
+    ):
         raise InputError(
             "the model has SyncBN layers, which need CUDA devices and none is visible; "
             "use norm_cfg type='BN' on CPUs"
@@ -199,18 +203,30 @@ def load_checkpoint(path: str) -> dict:
             knows.
 
     Returns:
-        dict: The checkpoint, with the weights under "state_dict".
+        dict: The checkpoint, with the weights under "state_dict", by their names
+        without the "module." of a wrapper.
 
     Raises:
         InputError: If it cannot be loaded safely, see :mod:`mmresizer.hub.checkpoints`,
             or has no weights.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
+    except (InputError, OSError):
+        raise
+    except Exception as e:  # the loader of a scheme: no such name, a missing package
+        reason = " ".join(str(e).split())
+        raise InputError(
+            f"cannot load the checkpoint {path!r} ({type(e).__name__}: {reason})"
+        ) from e
     if isinstance(checkpoint, Mapping):
-        weights = checkpoint.get("state_dict", checkpoint)
-        if isinstance(weights, Mapping) and any(
-            isinstance(value, torch.Tensor) for value in weights.values()
-        ):
+        entries = checkpoint.get("state_dict", checkpoint)
+        weights = {
+            name.removeprefix("module."): value
+            for name, value in (entries.items() if isinstance(entries, Mapping) else ())
+            if isinstance(name, str) and isinstance(value, torch.Tensor)
+        }
+        if weights:
             return {**checkpoint, "state_dict": weights}
     raise InputError(f"{path!r} has no weights: expected a `state_dict` of tensors")
 
@@ -223,7 +239,7 @@ def check_initial_weights(model: nn.Module, path: str) -> None:
     Raises:
         InputError: If the checkpoint cannot be read or is of another architecture.
     """
-    weights = _weights(load_checkpoint(path))
+    weights = load_checkpoint(path)["state_dict"]
     expected = {
         name: value.shape
         for name, value in model.state_dict().items()
@@ -253,7 +269,22 @@ def check_trained_weights(model: nn.Module, path: str) -> None:
     Raises:
         InputError: If the checkpoint cannot be read or differs from the model.
     """
-    weights = _weights(load_checkpoint(path))
+    check_weights(
+        model, load_checkpoint(path)["state_dict"], f"the checkpoint {path!r}"
+    )
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
+    """Loads weights, which have to be exactly those of the model.
+
+    Args:
+        model (nn.Module): The model.
+        weights (Mapping[str, Tensor]): By name.
+        what (str): Where they are from, for the message.
+
+    Raises:
+        InputError: If they differ from the model's.
+    """
     target = model.module if isinstance(model, BaseTTAModel) else model
     try:
         missing, unexpected = target.load_state_dict(dict(weights), strict=False)
@@ -269,17 +300,7 @@ def check_trained_weights(model: nn.Module, path: str) -> None:
         ]
     if faults:
         shown = "; ".join(fault[:200] for fault in faults[:2])
-        raise InputError(
-            f"the checkpoint {path!r} does not fit the model of the config: {shown}"
-        )
-
-
-def _weights(checkpoint: dict) -> dict:
-    return {
-        name.removeprefix("module."): value
-        for name, value in checkpoint["state_dict"].items()
-        if isinstance(value, torch.Tensor)
-    }
+        raise InputError(f"{what} does not fit the model of the config: {shown}")
 
 
 def find_checkpoint_to_resume(work_dir: str) -> str:

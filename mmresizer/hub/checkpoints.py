@@ -6,9 +6,11 @@ mmengine takes the unsafe one. :func:`register_loaders` replaces that for ``load
 ``CheckpointLoader``.
 """
 
+import hashlib
 import os
 import pickle
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,21 +24,32 @@ from mmengine.runner import CheckpointLoader, checkpoint
 from safetensors.torch import load_file
 
 from mmresizer.utils import InputError
-from mmresizer.utils.download import download
+from mmresizer.utils.download import download, is_published
 
 from .model_index import check_online, find_model
 
 SCHEME = "mmresizer://"
 
-# torch's convention: the first digits of the SHA-256 at the end of the file's name.
-_DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+# torch's convention: the first digits of the SHA-256 at the end of the file's name. A
+# date has the same form.
+_DIGEST_IN_NAME = re.compile(r"-((?!\d{8}\.)[0-9a-f]{8}|[0-9a-f]{64})\.\w+$")
+
+# Methods that objects of mmengine name in their state.
+_SAFE_METHODS = (
+    (HistoryBuffer, ("mean", "max", "min", "current")),
+    (OneCycleParamScheduler, ("_annealing_cos", "_annealing_linear")),
+)
 
 
 def _get_method(owner: type, name: str) -> Callable:
-    """Stands for the ``getattr`` by which objects of mmengine name their methods."""
-    if owner not in (HistoryBuffer, OneCycleParamScheduler):
-        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {owner}.{name} ")
-    return getattr(owner, name)
+    """Stands for the ``getattr`` in these objects' pickles.
+
+    Any other attribute could be a way to run code: ``__class__``, ``__globals__``.
+    """
+    for known, names in _SAFE_METHODS:
+        if owner is known and type(name) is str and name in names:
+            return getattr(known, name)
+    raise pickle.UnpicklingError("Unsupported global: GLOBAL getattr ")
 
 
 # What a training checkpoint of mmengine holds besides tensors.
@@ -48,10 +61,11 @@ _SAFE_GLOBALS: list = [
     np.float64(0).__reduce__()[0],  # arrays and scalars
     np.ndarray,
     np.dtype,
-    type(np.dtype(np.float64)),
-    type(np.dtype(np.int64)),
-    type(np.dtype(np.uint32)),
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efdFDSU"},
 ]
+
+# torch's list of safe globals is one for all threads.
+_LOCK = threading.Lock()
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
@@ -59,7 +73,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     Args:
         filename (str): Path.
-        map_location (Any): See :func:`torch.load`. Defaults to None.
+        map_location (Any): See :func:`torch.load`; safetensors are loaded to the CPU.
+            Defaults to None.
 
     Returns:
         Any: What was saved; of safetensors, ``{"state_dict": ...}``.
@@ -68,23 +83,32 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         InputError: If the file is missing, truncated, or holds other objects than
             tensors and what a training run of mmengine saves.
     """
-    path = os.path.expanduser(filename)
+    path = os.path.expanduser(os.fspath(filename))
     if not os.path.isfile(path):
-        raise InputError(f"the checkpoint {filename!r} does not exist")
+        state = "is a folder" if os.path.isdir(path) else "does not exist"
+        raise InputError(f"the checkpoint {str(filename)!r} {state}")
+    if isinstance(map_location, str | torch.device):
+        torch.empty(0, device=map_location)  # no fault of the file
     try:
         if path.endswith(".safetensors"):
             return {"state_dict": load_file(path)}
         return _load_safely(path, map_location)
     except Exception as e:  # on foreign bytes the readers raise anything
-        unknown = re.search(r"\bGLOBAL (\S+)", str(e))
-        reason = (
-            f"loading it could run {unknown[1]}"
-            if unknown
-            else next(iter(str(e).strip().splitlines()), repr(e))
-        )
         raise InputError(
-            f"{filename!r} is no complete checkpoint of weights ({reason})"
+            f"{str(filename)!r} is no complete checkpoint of weights ({_explain(e)})"
         ) from e
+
+
+def _explain(error: Exception) -> str:
+    """Says in a few words why a file was refused, without torch's advice."""
+    text = " ".join(str(error).split())
+    if unknown := re.search(r"\bGLOBAL (\S+)", text):
+        return f"loading it could run {unknown[1]}"
+    if "TorchScript" in text:
+        return "a TorchScript archive is a program"
+    if found := re.search(r"WeightsUnpickler error: (.*?)(?: Check the|$)", text):
+        return found[1].strip()
+    return text.split(". ")[0] or f"{type(error).__name__}: is it empty?"
 
 
 def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
@@ -101,16 +125,23 @@ def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
         InputError: If the download fails, or brings no checkpoint.
     """
     name = Path(urlsplit(filename).path).name
-    path = Path(torch.hub.get_dir()) / "checkpoints" / name
     found = _DIGEST_IN_NAME.search(name)
-    if not path.is_file():
+    digest = f"sha256:{found[1]}" if found else None
+    if digest is None:  # another file may have this name
+        name = f"{hashlib.sha256(filename.encode()).hexdigest()[:16]}_{name}"
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    cached = is_published(path, digest, None)
+    if not cached:
         check_online(filename)
-        download(filename, path, f"sha256:{found[1]}" if found else None)
+        download(filename, path, digest)
     try:
         return load_from_local(str(path), map_location)
-    except InputError:
-        path.unlink(missing_ok=True)  # an error page, say: the next call tries again
-        raise
+    except InputError as e:
+        if not cached and digest is None:
+            path.unlink(
+                missing_ok=True
+            )  # an error page, say: the next call tries again
+        raise InputError(str(e).replace(str(path), filename)) from e
 
 
 def load_from_zoo(filename: str, map_location: Any = None) -> Any:
@@ -131,8 +162,14 @@ def load_from_zoo(filename: str, map_location: Any = None) -> Any:
 
 
 def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
-    with torch.serialization.safe_globals(_SAFE_GLOBALS):
-        return torch.load(file, map_location=map_location, weights_only=True)
+    methods = dict(HistoryBuffer._statistics_methods)
+    with _LOCK, torch.serialization.safe_globals(_SAFE_GLOBALS):
+        try:
+            return torch.load(file, map_location=map_location, weights_only=True)
+        finally:
+            # The state of a buffer replaces those of the class.
+            HistoryBuffer._statistics_methods.clear()
+            HistoryBuffer._statistics_methods.update(methods)
 
 
 def register_loaders() -> None:

@@ -1,8 +1,11 @@
 """The models of the zoo in MMPretrain's ``list_models`` and ``get_model``."""
 
+import warnings
 from pathlib import Path
 
 from mmpretrain.apis import ModelHub
+
+from mmresizer.utils import InputError
 
 from .checkpoints import SCHEME
 from .model_index import list_models
@@ -11,11 +14,18 @@ _ROOT = Path(__file__).parents[1] / ".mim"
 
 
 def register_models() -> None:
-    """Adds the models to MMPretrain's hub, once."""
-    names = [model.name for model in list_models()]
-    if any(ModelHub.has(name) for name in names):
+    """Adds the models to MMPretrain's hub, once.
+
+    A damaged index is no reason to fail at import: it is told as a warning.
+    """
+    try:
+        models = list_models()
+    except InputError as e:
+        warnings.warn(str(e), stacklevel=2)
+        return
+    if any(ModelHub.has(model.name) for model in models):
         return
     ModelHub.register_model_index(_ROOT / "model-index.yml", config_prefix=_ROOT)
-    for model in list_models():
+    for model in models:
         if model.weights is not None:  # a path that is no address is our loader's
             ModelHub._models_dict[model.name].weights = f"{SCHEME}{model.name}"

@@ -3,7 +3,6 @@
 import difflib
 import fnmatch
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +44,8 @@ class Weights:
         """Finds the file beside the package or in the cache, or downloads it.
 
         The cache is torch's, ``TORCH_HOME``. ``MMRESIZER_ZOO_URL`` is the address that
-        paths of the repository are below; ``MMRESIZER_OFFLINE=1`` forbids downloads.
+        ``checkpoints/`` is below, in place of the published one.
+        ``MMRESIZER_OFFLINE=1`` forbids downloads.
 
         Returns:
             Path: The file, of the right size and digest.
@@ -58,15 +58,19 @@ class Weights:
         for path in (_ROOT / "checkpoints" / self.name, cached):
             if is_published(path, digest, self.size):
                 return path
-        url = self.location
-        if "://" not in url:
-            base = os.environ.get("MMRESIZER_ZOO_URL")
-            if not base:
+        url, mirror = self.location, os.environ.get("MMRESIZER_ZOO_URL")
+        if mirror:
+            if not mirror.startswith(("http://", "https://")):
                 raise InputError(
-                    f"the weights {self.location!r} are not part of this installation; "
-                    "set MMRESIZER_ZOO_URL to the address that they are below"
+                    "MMRESIZER_ZOO_URL must begin with http:// or https://, got "
+                    f"{mirror!r}"
                 )
-            url = f"{base.rstrip('/')}/{url}"
+            url = f"{mirror.rstrip('/')}/checkpoints/{self.name}"
+        elif "://" not in url:
+            raise InputError(
+                f"the weights {self.location!r} are not part of this installation; set "
+                "MMRESIZER_ZOO_URL to the address that they are below"
+            )
         check_online(url)
         return download(url, cached, digest, self.size)
 
@@ -108,12 +112,18 @@ def check_online(url: str) -> None:
 
 @cache
 def _read_index() -> dict[str, ZooModel]:
-    index = yaml.safe_load((_ROOT / "model-index.yml").read_text())
-    return {
-        entry["Name"]: _read_entry(entry)
-        for file in index["Import"]
-        for entry in yaml.safe_load((_ROOT / file).read_text())["Models"]
-    }
+    try:
+        index = yaml.safe_load((_ROOT / "model-index.yml").read_text())
+        return {
+            entry["Name"]: _read_entry(entry)
+            for file in index["Import"]
+            for entry in yaml.safe_load((_ROOT / file).read_text())["Models"]
+        }
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as e:
+        raise InputError(
+            f"cannot read the model index below {str(_ROOT)!r} "
+            f"({type(e).__name__}: {e})"
+        ) from e
 
 
 def _read_entry(entry: dict) -> ZooModel:
@@ -159,6 +169,7 @@ def find_model(name: str) -> ZooModel:
         InputError: If there is none of this name; similar ones are named.
     """
     models = _read_index()
+    name = str(name).lower()  # as MMPretrain does
     if name not in models:
         similar = difflib.get_close_matches(name, models, n=3, cutoff=0.3)
         hint = f"; similar: {', '.join(similar)}" if similar else ""
@@ -168,12 +179,12 @@ def find_model(name: str) -> ZooModel:
     return models[name]
 
 
-def download_models(names: Iterable[str], dest: str) -> list[Path]:
+def download_models(names: str | Iterable[str], dest: str | os.PathLike) -> list[Path]:
     """Puts weights and whole configs of models into a folder.
 
     Args:
-        names (Iterable[str]): Names of models that have weights.
-        dest (str): The folder, which is made.
+        names (str | Iterable[str]): Names of models that have weights.
+        dest (str | os.PathLike): The folder, which is made.
 
     Returns:
         list[Path]: For each model its weights, the resizer alone where it is published,
@@ -183,13 +194,14 @@ def download_models(names: Iterable[str], dest: str) -> list[Path]:
         InputError: If a model is not in the zoo, has no weights, or they cannot be
             downloaded.
     """
+    names = [names] if isinstance(names, str) else names
     models = [find_model(name) for name in names]
     for model in models:
         if model.weights is None:
             raise InputError(f"the model {model.name!r} has no published weights")
     folder = Path(dest)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"the folder {dest!r} is a file")
+        raise InputError(f"the folder {str(dest)!r} is a file")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for model in models:
@@ -198,9 +210,7 @@ def download_models(names: Iterable[str], dest: str) -> list[Path]:
                 continue
             path = folder / weights.name
             if not is_published(path, f"sha256:{weights.sha256}", weights.size):
-                part = folder / f".{weights.name}.{os.getpid()}"
-                shutil.copyfile(weights.fetch(), part)
-                part.replace(path)
+                write_atomically(path, weights.fetch().read_bytes())
             written.append(path)
         cfg = load_config(str(model.config))
         cfg.pop("launcher", None)

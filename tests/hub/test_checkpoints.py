@@ -2,13 +2,17 @@
 
 import hashlib
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 from mmpretrain import get_model
 from safetensors.torch import save_file
+from torch._tensor import _rebuild_from_type_v2
 
 from mmresizer.apis.checks import build_runner, load_checkpoint
 from mmresizer.registry import MODELS
@@ -64,6 +68,122 @@ def init_cfg(cfg, path):
 def init_cfg_of_the_resizer(cfg, path):
     cfg.model.resizer.init_cfg = dict(type="Pretrained", checkpoint=path)
     MODELS.build(cfg.model).init_weights()
+
+
+def reduce_to(function, *arguments):
+    class Reduced:
+        def __reduce__(self):
+            return function, arguments
+
+    return Reduced()
+
+
+def escape(path):
+    """Code by way of the attributes of a class that checkpoints may hold.
+
+    ``getattr`` of that class leads to ``__globals__``, and a helper of torch's own list
+    calls whatever it is given.
+    """
+
+    def attribute(name):
+        return reduce_to(getattr, HistoryBuffer, name)
+
+    def call(function, of_type, *arguments):
+        return reduce_to(_rebuild_from_type_v2, function, of_type, arguments, None)
+
+    type_ = attribute("__class__")
+    dict_, builtin = (
+        call(type_, type_, {}),
+        call(type_, type_, attribute("__subclasses__")),
+    )
+    get = attribute("__getattribute__")
+    scope = call(get, dict_, attribute("__init__"), "__globals__")
+    builtins = call(call(get, builtin, scope, "get"), dict_, "__builtins__")
+    run_it = call(call(get, builtin, builtins, "get"), builtin, "exec")
+    return call(run_it, builtin, f"open({str(path)!r}, 'w')")
+
+
+def test_attributes_of_safe_classes_are_no_way_out(tmp_path):
+    path, ran = tmp_path / "trap.pth", tmp_path / "ran"
+    torch.save({"state_dict": {"w": torch.zeros(1)}, "x": escape(ran)}, path)
+    with pytest.raises(InputError, match="loading it could run"):
+        CheckpointLoader.load_checkpoint(str(path))
+    assert not ran.exists()
+
+
+def test_a_checkpoint_changes_no_class(tmp_path):
+    """The state of a buffer may name methods for all of its class."""
+    buffer = HistoryBuffer([1.0], [1])
+    torch.save({"w": torch.zeros(1), "buffer": buffer}, tmp_path / "fine.pth")
+    before = dict(HistoryBuffer._statistics_methods)
+    state = {**buffer.__getstate__()}
+    state["statistics_methods"] = {"mean": HistoryBuffer.max}
+
+    class Odd:
+        def __reduce__(self):
+            return HistoryBuffer, (), state
+
+    torch.save({"w": torch.zeros(1), "buffer": Odd()}, tmp_path / "odd.pth")
+    for name in ("fine.pth", "odd.pth"):
+        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / name))
+        assert isinstance(loaded["buffer"], HistoryBuffer)
+        assert HistoryBuffer._statistics_methods == before
+
+
+@pytest.mark.parametrize("code", [*"?bhilBHILefdF", "U3", "S3"])
+def test_values_of_numpy(code, tmp_path):
+    """What a run may note in its message hub, scalars and arrays."""
+    value = np.array([1, 0]).astype(code)
+    torch.save({"w": torch.zeros(1), "a": value, "s": value[0]}, tmp_path / "x.pth")
+    loaded = CheckpointLoader.load_checkpoint(str(tmp_path / "x.pth"))
+    np.testing.assert_array_equal(loaded["a"], value)
+    assert loaded["s"] == value[0]
+    assert loaded["a"].dtype == value.dtype
+
+
+def test_many_threads(tmp_path):
+    torch.save(
+        {"w": torch.zeros(1), "h": HistoryBuffer([1.0], [1])}, tmp_path / "x.pth"
+    )
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [
+            pool.submit(CheckpointLoader.load_checkpoint, str(tmp_path / "x.pth"))
+            for _ in range(60)
+        ]
+        assert all("h" in job.result() for job in jobs)
+
+
+def write_script(path):
+    torch.jit.script(torch.nn.Linear(1, 1)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: path.write_text("<html>"), "Unsupported operand 60"),
+        (lambda path: path.write_bytes(b""), "EOFError: is it empty"),
+        (write_script, "a TorchScript archive is a program"),
+        (
+            lambda path: torch.save({"f": torch.nn.Linear(1, 1)}, path),
+            "could run torch",
+        ),
+    ],
+)
+def test_says_why(write, message, tmp_path):
+    """And gives none of torch's advice to load it in the unsafe way."""
+    write(tmp_path / "x.pth")
+    with pytest.raises(InputError, match=message) as e:
+        CheckpointLoader.load_checkpoint(str(tmp_path / "x.pth"))
+    assert "weights_only" not in str(e.value)
+
+
+def test_a_folder_and_an_unknown_name(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        load_checkpoint(str(tmp_path))
+    with pytest.raises(
+        InputError, match="cannot load the checkpoint 'torchvision://x'"
+    ):
+        load_checkpoint("torchvision://x")
 
 
 WAYS = [
@@ -197,10 +317,47 @@ def test_http_offline(server, weights_file, monkeypatch):
 
 
 def test_http_with_another_digest_than_its_name_says(server, weights_file, cache):
-    (server.folder / weights_file).rename(server.folder / "w-01234567.pth")
+    (server.folder / weights_file).rename(server.folder / "w-0123456f.pth")
     with pytest.raises(InputError, match="is not the published file"):
-        CheckpointLoader.load_checkpoint(f"{server.url}/w-01234567.pth")
+        CheckpointLoader.load_checkpoint(f"{server.url}/w-0123456f.pth")
     assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+def test_files_of_one_name_are_not_taken_for_each_other(server):
+    for folder in ("a", "b"):
+        (server.folder / folder).mkdir()
+        weights = {"state_dict": {"w": torch.full((1,), ord(folder))}}
+        torch.save(weights, server.folder / folder / "epoch_100.pth")
+    for folder in ("a", "b"):
+        url = f"{server.url}/{folder}/epoch_100.pth"
+        weights = CheckpointLoader.load_checkpoint(url)["state_dict"]
+        assert weights["w"].item() == ord(folder)
+
+
+def test_a_date_in_the_name_is_no_digest(server, weights_file):
+    (server.folder / weights_file).rename(server.folder / "w-20260131.pth")
+    CheckpointLoader.load_checkpoint(f"{server.url}/w-20260131.pth")
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(server, weights_file, cache):
+    cache.mkdir(parents=True)
+    (cache / weights_file).write_bytes(b"0")
+    CheckpointLoader.load_checkpoint(f"{server.url}/{weights_file}")
+    assert len(server.requests) == 1
+
+
+def test_the_cache_is_kept_whatever_else_fails(server, cache):
+    """Another device, or a file that somebody else has put there."""
+    torch.save({"state_dict": {"w": torch.ones(2)}}, server.folder / "w.pth")
+    url = f"{server.url}/w.pth"
+    CheckpointLoader.load_checkpoint(url)
+    with pytest.raises(Exception, match="abacus"):
+        CheckpointLoader.load_checkpoint(url, map_location="abacus")
+    (path,) = (p for p in cache.iterdir() if p.suffix == ".pth")
+    path.write_text("not ours to delete")
+    with pytest.raises(InputError):
+        CheckpointLoader.load_checkpoint(url)
+    assert path.exists()
 
 
 def test_an_error_page_becomes_no_checkpoint(server, cache):

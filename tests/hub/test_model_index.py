@@ -2,6 +2,7 @@ import hashlib
 import multiprocessing
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,6 +77,38 @@ def test_without_an_address(zoo, monkeypatch):
     monkeypatch.delenv("MMRESIZER_ZOO_URL")
     with pytest.raises(InputError, match="set MMRESIZER_ZOO_URL"):
         find_model(NAME).weights.fetch()
+
+
+@pytest.mark.parametrize("address", ["/data/mirror", "file:///data", "ftp://x"])
+def test_address_of_another_kind(zoo, address, monkeypatch):
+    monkeypatch.setenv("MMRESIZER_ZOO_URL", address)
+    with pytest.raises(InputError, match=r"must begin with http:// or https://, got"):
+        find_model(NAME).weights.fetch()
+
+
+def test_mirror_of_published_addresses(zoo):
+    weights = replace(find_model(NAME).weights, location=f"https://x/y/{WEIGHTS.name}")
+    assert digest(weights.fetch()) == weights.sha256
+    assert zoo.requests == [f"/checkpoints/{WEIGHTS.name}"]
+
+
+def test_names_in_upper_case():
+    assert find_model(NAME.upper()) == find_model(NAME)
+
+
+def test_a_damaged_index_is_a_warning_at_import(run, tmp_path):
+    shutil.copytree(
+        ROOT / "mmresizer",
+        tmp_path / "mmresizer",
+        ignore=shutil.ignore_patterns(".mim"),
+    )
+    code = "import mmresizer; print(mmresizer.__file__)"
+    status, output = run(
+        sys.executable, "-c", code, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
+    )
+    assert status == 0, output
+    assert str(tmp_path) in output
+    assert "cannot read the model index below" in output
 
 
 def test_offline(zoo, monkeypatch):
@@ -161,6 +194,7 @@ def test_command_line(run, tmp_path):
     ("arguments", "message"),
     [
         (["list", "nothing*"], "error: the zoo has no model whose name matches"),
+        (["list", "--weights", "*in1k*"], "error: the zoo has no model with weights"),
         (["show", "nothing"], "error: the zoo has no model 'nothing'"),
         (["download", "nothing"], "error: the zoo has no model 'nothing'"),
     ],
