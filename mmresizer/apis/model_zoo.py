@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
-from mmresizer.utils.files import file_digest
+from mmresizer.utils.files import file_digest, write_atomically
 
 from .comparison.overview import make_table, render_overview, render_steadiness
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
@@ -180,19 +180,13 @@ def add_weights(
     Raises:
         InputError: If the metafile does not know the config.
     """
-    file = config.with_name("metafile.yml")
-    meta = _read_metafile(file)
-    entries = [m for m in meta["Models"] or [] if m["Name"] == config.stem]
-    if not entries:
-        raise InputError(
-            f"{str(file)!r} must have an entry of {config.stem}; run "
-            "tools/misc/update_model_zoo.py first"
-        )
-    (entry,) = entries
+    meta, entry = _find_entry(config)
     facts = entry["Metadata"]
     facts.update({"Measured": measured, "Trained": trained})
     facts["Training Log"] = files["log"].relative_to(root).as_posix()
     for key, kind in (("Weights", "weights"), ("Resizer Weights", "resizer")):
+        for name in (key, f"{key} Size", f"{key} SHA256"):
+            facts.pop(name, None)
         if kind in files:
             facts[f"{key} Size"] = files[kind].stat().st_size
             facts[f"{key} SHA256"] = file_digest(files[kind])
@@ -207,7 +201,30 @@ def add_weights(
             "Metrics": {"Top 1 Accuracy": round(accuracy, 1)},
         }
     ]
-    file.write_text(yaml.safe_dump(meta, sort_keys=False, width=100))
+    text = yaml.safe_dump(meta, sort_keys=False, width=100)
+    write_atomically(config.with_name("metafile.yml"), text)
+
+
+def check_entry(config: Path) -> None:
+    """Checks that a metafile knows a config.
+
+    Raises:
+        InputError: If it does not.
+    """
+    _find_entry(config)
+
+
+def _find_entry(config: Path) -> tuple[dict, dict]:
+    """Returns the metafile of a config's family, and the config's entry in it."""
+    file = config.with_name("metafile.yml")
+    meta = _read_metafile(file)
+    for entry in meta["Models"] or []:
+        if entry["Name"] == config.stem:
+            return meta, entry
+    raise InputError(
+        f"{str(file)!r} must have an entry of {config.stem}; run "
+        "tools/misc/update_model_zoo.py first"
+    )
 
 
 def render_pages(root: Path) -> dict[Path, str]:

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import shutil
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import write_atomically
 
 from .benchmark import describe_machine
-from .checks import build_model, check_trained_weights, load_checkpoint
-from .model_zoo import add_weights
+from .checks import build_model, check_weights, load_checkpoint
+from .model_zoo import add_weights, check_entry
 
 FOLDER = "checkpoints"
 # Settings that make a result; folders, seeds and what is logged do not.
@@ -33,9 +33,11 @@ _SETTINGS = (
     "custom_hooks",
     "load_from",
     "train_dataloader.batch_size",
-    "train_dataloader.dataset.pipeline",
-    "val_dataloader.dataset.pipeline",
+    "train_dataloader.dataset",
+    "val_dataloader.dataset",
 )
+# Where the data lies makes no difference.
+_PLACES = ("data_root",)
 
 
 def publish_model(
@@ -68,43 +70,33 @@ def publish_model(
             f"the config {config!r} must be one of the zoo, configs/FAMILY/NAME.py"
         )
     cfg = load_config(config)
-    model = build_model(cfg)
-    check_trained_weights(model, checkpoint)
+    check_entry(path)
     saved = load_checkpoint(checkpoint)
-    meta = _check_run(saved, cfg, checkpoint)
+    state: dict[str, Tensor] = saved["state_dict"]
+    check_weights(build_model(cfg), state, f"the checkpoint {checkpoint!r}")
+    meta, day = _check_run(saved, cfg, checkpoint)
     log = _find_log(checkpoint, meta)
     metrics = _last_metrics(log, cfg.train_cfg.max_epochs)
 
-    state = {
-        name.removeprefix("module."): value.detach().cpu().contiguous()
-        for name, value in saved["state_dict"].items()
-        if isinstance(value, Tensor)
-    }
     facts: dict[str, Any] = dict(
         config=path.stem, seed=meta["seed"], epoch=meta["epoch"]
     )
     if meta.get("dataset_meta"):
         facts["dataset_meta"] = meta["dataset_meta"]
-    day = datetime.strptime(meta["time"], "%Y%m%d_%H%M%S").date()
 
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
-    date = f"{day:%Y%m%d}"
-    files = {"weights": _save(folder, f"{path.stem}_{date}", state, facts)}
+    stamp = f"{day:%Y%m%d}"
+    files = {"weights": _save(folder, f"{path.stem}_{stamp}", state, facts)}
     resizer = {
         name.rpartition("resizer.")[2]: value
         for name, value in state.items()
         if "resizer." in name
     }
     if resizer:
-        files["resizer"] = _save(folder, f"{path.stem}_resizer_{date}", resizer, facts)
+        files["resizer"] = _save(folder, f"{path.stem}_resizer_{stamp}", resizer, facts)
     files["log"] = files["weights"].with_suffix(".json")
     shutil.copyfile(log, files["log"])
-    ours = re.compile(re.escape(path.stem) + r"(_resizer)?_\d{8}-[0-9a-f]{8}\.\w+")
-    for old in folder.iterdir():
-        if ours.fullmatch(old.name) and old not in files.values():
-            old.unlink()
-
     machine = machine or describe_machine(
         "cuda" if torch.cuda.is_available() else "cpu"
     )
@@ -112,18 +104,30 @@ def publish_model(
     origin = cfg.get("load_from") or "random weights"
     trained = f"{meta['epoch']} epochs from {origin}, seed {meta['seed']}"
     add_weights(root, path, files, metrics["accuracy/top1"], measured, trained)
+    # Last: whatever fails before, the zoo has the files that its metafile names.
+    ours = re.compile(re.escape(path.stem) + r"(_resizer)?_\d{8}-[0-9a-f]{8}\.\w+")
+    for old in folder.iterdir():
+        if ours.fullmatch(old.name) and old not in files.values():
+            old.unlink()
     return files
 
 
-def _check_run(saved: dict, cfg: Config, checkpoint: str) -> dict:
-    """Returns the notes of the run that saved a checkpoint; checks them."""
+def _check_run(saved: dict, cfg: Config, checkpoint: str) -> tuple[dict, date]:
+    """Returns the notes of the run that saved a checkpoint, checked, and its day."""
     meta = saved.get("meta") or {}
-    absent = [key for key in ("cfg", "epoch", "seed", "time") if key not in meta]
-    if absent:
+    for key, kind in (("cfg", str), ("epoch", int), ("seed", int), ("time", str)):
+        if not isinstance(meta.get(key), kind):
+            raise InputError(
+                f"{checkpoint!r} must be a checkpoint of tools/train.py, but its "
+                f"meta.{key} is {meta.get(key)!r}"
+            )
+    try:
+        day = datetime.strptime(meta["time"], "%Y%m%d_%H%M%S").date()
+    except ValueError as e:
         raise InputError(
-            f"{checkpoint!r} must be a checkpoint of tools/train.py, but has no "
-            f"meta.{', meta.'.join(absent)}"
-        )
+            f"meta.time of {checkpoint!r} must be like 20260131_235959, but is "
+            f"{meta['time']!r}"
+        ) from e
     ours, theirs = _read_settings(cfg.pretty_text), _read_settings(meta["cfg"])
     for key in _SETTINGS:
         if ours[key] != theirs[key]:
@@ -137,7 +141,7 @@ def _check_run(saved: dict, cfg: Config, checkpoint: str) -> dict:
             f"{cfg.train_cfg.max_epochs}, but is of epoch {meta['epoch']}: none is "
             "picked"
         )
-    return meta
+    return meta, day
 
 
 def _read_settings(text: str) -> dict[str, str]:
@@ -163,6 +167,9 @@ def _read_settings(text: str) -> dict[str, str]:
         for key in others:
             keywords = node.keywords if isinstance(node, ast.Call) else []
             node = next((k.value for k in keywords if k.arg == key), None)
+        for call in ast.walk(node) if node is not None else ():
+            if isinstance(call, ast.Call):
+                call.keywords = [k for k in call.keywords if k.arg not in _PLACES]
         settings[dotted] = ast.unparse(node) if node is not None else "None"
     return settings
 
@@ -172,7 +179,7 @@ def _shorten(text: str) -> str:
 
 
 def _find_log(checkpoint: str, meta: dict) -> Path:
-    run = meta.get("experiment_name", "")[-len("20260101_000000") :]
+    run = str(meta.get("experiment_name"))[-len("20260101_000000") :]
     log = Path(checkpoint).resolve().parent / run / "vis_data" / "scalars.json"
     if not log.is_file():
         raise InputError(
@@ -184,7 +191,10 @@ def _find_log(checkpoint: str, meta: dict) -> Path:
 
 def _last_metrics(log: Path, epoch: int) -> dict[str, float]:
     """Returns the metrics of the last epoch's validation."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    try:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    except ValueError as e:
+        raise InputError(f"the log {str(log)!r} must be JSON, a line each ({e})") from e
     for line in reversed(lines):
         if "accuracy/top1" in line and line.get("step") == epoch:
             return line

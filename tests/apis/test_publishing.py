@@ -152,6 +152,31 @@ def test_refuses_a_run_with_other_settings(zoo, key, value):
     assert str(value) in str(e.value)
 
 
+def test_refuses_a_run_on_other_data(zoo):
+    change(zoo, **{"train_dataloader.dataset.num_samples": 65})
+    with pytest.raises(InputError, match=r"`train_dataloader\.dataset` is "):
+        publish(zoo)
+
+
+def test_data_may_lie_elsewhere(zoo):
+    change(zoo, **{"train_dataloader.dataset.data_root": "elsewhere"})
+    with pytest.raises(InputError) as e:  # FineTextures takes none: another complaint
+        publish(zoo, epoch=1)
+    assert "other settings" not in str(e.value)
+
+
+def test_an_unknown_config_leaves_the_zoo_as_it_is(zoo):
+    before = publish(zoo)
+    file = zoo / "configs/fine_textures/metafile.yml"
+    text = file.read_text()
+    file.write_text(text.replace(f"Name: {NAME}", "Name: other"))
+    old = zoo / "checkpoints" / f"{NAME}_20260101-00000000.pth"
+    old.touch()
+    with pytest.raises(InputError, match=f"must have an entry of {NAME}"):
+        publish(zoo)
+    assert set((zoo / "checkpoints").iterdir()) == {*before.values(), old}
+
+
 def test_refuses_another_model(zoo):
     change(zoo, **{"model.resizer.mid_channels": 8})
     with pytest.raises(InputError, match="does not fit the model of the config"):
@@ -169,7 +194,7 @@ def test_refuses_weights_without_a_run(zoo):
     path = zoo / "run" / "epoch_2.pth"
     weights = torch.load(path, weights_only=False)["state_dict"]
     torch.save({"state_dict": weights}, path)
-    with pytest.raises(InputError, match=r"has no meta\.cfg, meta\.epoch"):
+    with pytest.raises(InputError, match=r"its meta\.cfg is None"):
         publish(zoo)
 
 
