@@ -34,9 +34,10 @@ class ImageResizer:
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
-            config, or a classifier with a resizer.
-        checkpoint (str, optional): Weights of the model of a config; of a model of the
-            zoo, in place of its own.
+            config, or a model with a resizer, which is moved to the device and set to
+            evaluation. One without a data preprocessor gets the pixels as they are.
+        checkpoint (str | os.PathLike, optional): Weights of the model of a config; of a
+            model of the zoo, in place of its own.
         device (str, optional): Defaults to "cuda" where there is one, else "cpu".
 
     Raises:
@@ -47,13 +48,13 @@ class ImageResizer:
     def __init__(
         self,
         model: str | os.PathLike | Config | nn.Module,
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike | None = None,
         device: str | None = None,
     ):
         self.device = _check_device(device)
         if not isinstance(model, nn.Module):
             cfg, weights = _find_config(model)
-            checkpoint = checkpoint or weights
+            checkpoint = weights if checkpoint is None else os.fspath(checkpoint)
             if checkpoint is None:
                 raise InputError(
                     f"{str(getattr(model, 'filename', model))!r} needs a checkpoint: "
@@ -81,11 +82,14 @@ class ImageResizer:
         sizes: dict[tuple, list[int]] = {}
         for i, image in enumerate(images):
             sizes.setdefault(tuple(image.shape), []).append(i)
-        preprocessor = getattr(self.model, "data_preprocessor", nn.Identity())
+        preprocessor = getattr(self.model, "data_preprocessor", None)
         for indices in sizes.values():
             batch = torch.stack([images[i] for i in indices])
             height, width = batch.shape[-2:]
-            inputs = preprocessor({"inputs": batch}, training=False)["inputs"]
+            if preprocessor is None:
+                inputs = batch.to(self.device).float()
+            else:
+                inputs = preprocessor({"inputs": batch}, training=False)["inputs"]
             # The preprocessor pads to a multiple.
             outputs = self.resizer(inputs[..., :height, :width])
             mean = getattr(preprocessor, "mean", inputs.new_zeros(1, 1, 1))
@@ -103,7 +107,7 @@ def _check_device(device: str | None) -> torch.device:
     try:
         torch.empty(0, device=device)
         return torch.device(device)
-    except (RuntimeError, AssertionError) as e:
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as e:
         reason = " ".join(str(e).split())
         raise InputError(f"the device {device!r} is not there ({reason})") from e
 
@@ -114,17 +118,27 @@ def _find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]
         return model, None
     name = str(model)
     if name.endswith((".py", ".yml", ".yaml", ".json")):
-        return (get_config(name) if "::" in name else load_config(name)), None
+        return _load_config(name), None
     found = find_model(name)
     weights = f"mmresizer://{name}" if found.weights else None
     return load_config(str(found.config)), weights
 
 
+def _load_config(name: str) -> Config:
+    if "::" not in name:
+        return load_config(name)
+    try:
+        return get_config(name)
+    except Exception as e:  # a missing package or file, or the config itself
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot read the config {name!r} ({reason})") from e
+
+
 def resize_images(
     model: str | os.PathLike | Config | nn.Module | ImageResizer,
     images: Image | Sequence[Image],
-    checkpoint: str | None = None,
-    out_dir: str | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    out_dir: str | os.PathLike | None = None,
     batch_size: int = 8,
     device: str | None = None,
     num_workers: int = 0,
@@ -141,16 +155,18 @@ def resize_images(
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
             such as "photos/**/*.jpg"; arrays of shape (H, W, 3), uint8, BGR, as OpenCV
             reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
-        checkpoint (str, optional): See :class:`ImageResizer`.
-        out_dir (str, optional): Folder for PNG files in place of returned tensors. A
+        checkpoint (str | os.PathLike, optional): See :class:`ImageResizer`.
+        out_dir (str | os.PathLike, optional): Folder for PNG files in place of returned
+            tensors; what lies in it is not taken from a folder or pattern above it. A
             file of a folder or pattern keeps its path below it; two images that would
             be one file are an error.
         batch_size (int): Largest number of images at a time; only those of one size
             make a batch. Defaults to 8.
         device (str, optional): See :class:`ImageResizer`.
         num_workers (int): Processes that read files. Defaults to 0: this one does.
-        on_error (Callable, optional): Called with a file that cannot be read, and the
-            error; the file is left out. Without it the first one is raised.
+        on_error (Callable, optional): Called with a file that cannot be read, or is too
+            small for the resizer, and the error; the file is left out. Without it the
+            first one is raised.
         progress (bool): Whether to show a progress bar. Defaults to False.
 
     Returns:
@@ -166,7 +182,9 @@ def resize_images(
     ):
         if type(value) is not int or value < least:
             raise InputError(f"{name} must be an int of {least} or more, got {value!r}")
-    sources = _list_images(images)
+    if isinstance(model, ImageResizer) and not (checkpoint is None and device is None):
+        raise InputError("checkpoint and device are those of the ImageResizer already")
+    sources = _list_images(images, out_dir)
     targets = _plan_files(sources, out_dir) if out_dir is not None else []
     resizer = (
         model
@@ -186,12 +204,13 @@ def resize_images(
         for loaded in loader:
             kept = []
             for index, image in loaded:
-                if isinstance(image, InputError):
-                    if on_error is None:
-                        raise image
-                    on_error(str(sources[index][0]), image)
-                else:
+                error = _find_fault(resizer, image, sources[index][1])
+                if error is None:
                     kept.append((index, image))
+                elif on_error is None:
+                    raise error
+                else:
+                    on_error(str(sources[index][0]), error)
             outputs = resizer([image for _, image in kept])
             for (index, _), output in zip(kept, outputs, strict=True):
                 if out_dir is None:
@@ -203,20 +222,56 @@ def resize_images(
     return results
 
 
-def _list_images(images: Image | Sequence[Image]) -> list[tuple[Any, str]]:
+def _find_fault(
+    resizer: ImageResizer, image: Tensor | InputError, name: str
+) -> InputError | None:
+    """Returns why an image cannot be resized, or None."""
+    if isinstance(image, InputError):
+        return image
+    try:
+        height, width = image.shape[-2:]
+        resizer.resizer.get_output_size((height, width))
+    except InputError as e:
+        return InputError(f"cannot resize the image {name!r}: {e}")
+    return None
+
+
+def _list_images(
+    images: Image | Sequence[Image], out_dir: str | os.PathLike | None
+) -> list[tuple[Any, str]]:
     """Returns each image, a path or a tensor, and its name."""
+    out = Path(out_dir).resolve() if out_dir is not None else None
+
+    def is_source(path: Path) -> bool:
+        # What an earlier call has written there is no input of this one.
+        return path.is_file() and (out is None or out not in path.resolve().parents)
+
     if isinstance(images, str | os.PathLike | np.ndarray | Tensor):
         images = [images]
     found: list[tuple[Any, str]] = []
-    for image in images:
+    try:
+        listed = list(images)
+    except TypeError as e:
+        raise InputError(
+            "images must be files, folders, patterns, arrays or tensors, but is "
+            f"{images!r:.80}"
+        ) from e
+    for image in listed:
         if isinstance(image, np.ndarray | Tensor):
             for tensor in _to_tensors(image):
                 found.append((tensor, f"{len(found):06}"))
             continue
+        if not isinstance(image, str | os.PathLike) or not os.fspath(image):
+            raise InputError(
+                "an image must be a file, a folder, a pattern, an array or a tensor, "
+                f"but is {image!r:.80}"
+            )
         path = Path(image)
         if path.is_dir():
             files = [
-                p for p in sorted(path.rglob("*")) if p.suffix.lower() in EXTENSIONS
+                p
+                for p in sorted(path.rglob("*"))
+                if p.suffix.lower() in EXTENSIONS and is_source(p)
             ]
             found += [(str(file), str(file.relative_to(path))) for file in files]
             if not files:
@@ -227,7 +282,7 @@ def _list_images(images: Image | Sequence[Image]) -> list[tuple[Any, str]]:
             found.append((str(path), path.name))
         else:
             files = [Path(p) for p in sorted(glob.glob(str(image), recursive=True))]
-            files = [file for file in files if file.is_file()]
+            files = [file for file in files if is_source(file)]
             if not files:
                 raise InputError(f"no file matches the pattern {str(image)!r}")
             root = _fixed_part(path)
@@ -260,10 +315,13 @@ def _to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
     return list(image) if image.ndim == 4 else [image]
 
 
-def _plan_files(sources: Sequence[tuple[Any, str]], out_dir: str) -> list[Path]:
+def _plan_files(
+    sources: Sequence[tuple[Any, str]], out_dir: str | os.PathLike
+) -> list[Path]:
     folder = Path(out_dir)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"the output folder {out_dir!r} is a file")
+        raise InputError(f"the output folder {str(out_dir)!r} is a file")
+    inputs = {Path(s).resolve() for s, _ in sources if isinstance(s, str)}
     targets: dict[Path, Any] = {}
     for source, name in sources:
         path = (folder / name).with_suffix(".png")
@@ -272,8 +330,8 @@ def _plan_files(sources: Sequence[tuple[Any, str]], out_dir: str) -> list[Path]:
                 f"{targets[path]!r} and {source!r} would both be written to "
                 f"{str(path)!r}"
             )
-        if isinstance(source, str) and path.resolve() == Path(source).resolve():
-            raise InputError(f"{source!r} would be overwritten; take another folder")
+        if path.resolve() in inputs:
+            raise InputError(f"{str(path)!r} would be overwritten; take another folder")
         targets[path] = source
     return list(targets)
 

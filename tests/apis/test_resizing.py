@@ -1,11 +1,14 @@
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from mmengine.config import Config
 
 from mmresizer.apis import ImageResizer, resize_images
+from mmresizer.models import InterpolationResizer
+from mmresizer.models.utils import mount_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
@@ -121,12 +124,83 @@ def test_unreadable_files(folder, tmp_path, run_tool):
     assert len(list((tmp_path / "out").rglob("*.*"))) == 3
 
 
+def test_images_of_all_kinds(tmp_path):
+    """Grey, transparent, of 16 bits, rotated by EXIF: 8 bits in three channels."""
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (32, 48, 3), np.uint8)
+    grey = colour[..., 0]
+    plain = {
+        "colour.png": colour,
+        "grey.png": grey,
+        "alpha.png": np.dstack([colour, grey]),
+        "deep.png": colour.astype(np.uint16) * 257,
+        "deep_grey.png": grey.astype(np.uint16) * 257,
+    }
+    for name, pixels in plain.items():
+        cv2.imwrite(str(tmp_path / name), pixels)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    turned = PIL.Image.fromarray(np.rot90(colour[..., ::-1]))
+    turned.save(tmp_path / "turned.png", exif=exif)
+    for name in [*plain, "turned.png"]:
+        (found,) = resize_images(BILINEAR, tmp_path / name)
+        source = np.dstack([grey] * 3) if "grey" in name else colour
+        expected = F.interpolate(
+            torch.from_numpy(source).permute(2, 0, 1)[None].float(), 24, mode="bilinear"
+        )
+        torch.testing.assert_close(found, expected[0], rtol=0, atol=1.0, msg=name)
+    cv2.imwrite(str(tmp_path / "float.tif"), np.ones((8, 8), np.float32))
+    with pytest.raises(InputError, match="pixels of mode 'F'"):
+        resize_images(BILINEAR, tmp_path / "float.tif")
+
+
+def test_models_without_a_data_preprocessor(folder):
+    """A resizer alone, or a foreign model that carries one, gets the pixels."""
+    resizer = InterpolationResizer(output_size=24)
+    carrier = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1))
+    mount_resizer(carrier, InterpolationResizer(output_size=24))
+    image = read(folder / "a.png")
+    expected = F.interpolate(image[None].float(), 24, mode="bilinear")[0]
+    for model in (resizer, carrier):
+        (found,) = resize_images(model, image)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+
+
+def test_an_image_that_is_too_small(folder, tmp_path):
+    cv2.imwrite(str(folder / "0.png"), np.zeros((2, 2, 3), np.uint8))
+    model = InterpolationResizer(scale_factor=0.25)
+    with pytest.raises(InputError, match=r"cannot resize the image '0\.png': .*2x2"):
+        resize_images(model, folder)
+    errors = []
+    files = resize_images(
+        model, folder, out_dir=tmp_path / "out", on_error=lambda *e: errors.append(e)
+    )
+    assert len(files) == 3
+    assert [name for name, _ in errors] == [str(folder / "0.png")]
+
+
+def test_results_are_not_inputs(folder):
+    """A second call into a folder below the first one's."""
+    (folder / "sub.png").mkdir()
+    for _ in range(2):
+        files = resize_images(BILINEAR, folder, out_dir=folder / "out")
+        assert len(files) == 3
+    inside = [folder / "a.png", folder / "out" / "below" / "c.png"]
+    before = inside[1].read_bytes()
+    with pytest.raises(InputError, match="would be overwritten; take another folder"):
+        resize_images(BILINEAR, [*inside, f"{folder}/**/c.png"], out_dir=folder / "out")
+    assert inside[1].read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
         ("nowhere.png", r"cannot load the image 'nowhere\.png'"),
         ("nowhere*.png", r"no file matches the pattern 'nowhere\*\.png'"),
         ([], "images must name at least one image"),
+        (5, "images must be files, folders, .* but is 5"),
+        ([5], "an image must be a file, a folder, .* but is 5"),
+        ("", "an image must be a file, a folder, .* but is ''"),
         (np.zeros((8, 8)), r"of shape \(H, W, 3\) and uint8, but is of shape \(8, 8\)"),
         (np.zeros((8, 8, 3)), "uint8, but is of shape .* float64"),
         (torch.zeros(1, 8, 8), r"\(3, H, W\) or \(N, 3, H, W\), but is of \(1, 8, 8\)"),
@@ -145,6 +219,10 @@ def test_refuses_arguments(folder, tmp_path, demo_config):
         (dict(model="resizerx2_resnet50_8xb32_in1k_224px"), "needs a checkpoint"),
         (dict(batch_size=0), "batch_size must be an int of 1 or more, got 0"),
         (dict(device="abacus"), "the device 'abacus' is not there"),
+        (dict(device=1.5), "the device 1.5 is not there"),
+        (dict(model="mmresizer::nothing.py"), "cannot read the config 'mmresizer::no"),
+        (dict(checkpoint=""), "the checkpoint '' does not exist"),
+        (dict(model=ImageResizer(BILINEAR), device="cpu"), "are those of the ImageR"),
         (dict(out_dir=image), "the output folder .* is a file"),
         (dict(out_dir=str(folder)), "would be overwritten; take another folder"),
     ):

@@ -98,7 +98,7 @@ def test_trains(cfg, weights, tmp_path):
     assert "loss_distillation" in scalars.read_text()
 
 
-@pytest.mark.parametrize("weight", [0, -1])
+@pytest.mark.parametrize("weight", [0, -1, float("inf"), "1"])
 def test_refuses_a_weight(weight):
     with pytest.raises(InputError, match="weight must be a positive number"):
         DistillationHook("teacher.pth", weight=weight)

@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import load_weights, save_weights
-from mmresizer.apis.converters.lightning import convert_lightning
+from mmresizer.apis.converters.common import save_weights
+from mmresizer.apis.converters.lightning import convert_lightning, load_lightning
 from mmresizer.utils import exit_on_input_error
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("out", help="checkpoint to write")
     parser.add_argument("--config", help="config whose model the weights have to fit")
     args = parser.parse_args()
-    weights = convert_lightning(load_weights(args.source))
+    weights = convert_lightning(load_lightning(args.source))
     print(save_weights(weights, args.out, {"source": args.source}, args.config))
 
 

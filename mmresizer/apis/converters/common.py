@@ -1,16 +1,17 @@
 """What the converters share."""
 
+import io
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mmresizer.apis.checks import build_model, check_trained_weights, load_checkpoint
+from mmresizer.apis.checks import build_model, check_weights, load_checkpoint
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
+from mmresizer.utils.files import write_atomically
 
 
 def load_weights(path: str) -> dict[str, Tensor]:
@@ -19,11 +20,7 @@ def load_weights(path: str) -> dict[str, Tensor]:
     Raises:
         InputError: If it cannot be loaded safely, or has none.
     """
-    return {
-        name.removeprefix("module."): value
-        for name, value in load_checkpoint(path)["state_dict"].items()
-        if isinstance(value, Tensor)
-    }
+    return load_checkpoint(path)["state_dict"]
 
 
 def save_weights(
@@ -48,15 +45,16 @@ def save_weights(
         InputError: If they do not fit; nothing is written then.
     """
     path = Path(out)
-    if path.is_dir():
-        raise InputError(f"the checkpoint to write, {str(out)!r}, is a folder")
+    if path.is_dir() or path.suffix not in (".pth", ".pt"):
+        raise InputError(
+            f"the checkpoint to write must be a .pth file, got {str(out)!r}"
+        )
+    if config is not None:
+        check_weights(build_model(load_config(config)), weights, "what was converted")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
-        file = Path(temporary, path.name)
-        torch.save({"meta": dict(meta or {}), "state_dict": dict(weights)}, file)
-        if config is not None:
-            check_trained_weights(build_model(load_config(config)), str(file))
-        file.replace(path)
+    buffer = io.BytesIO()
+    torch.save({"meta": dict(meta or {}), "state_dict": dict(weights)}, buffer)
+    write_atomically(path, buffer.getvalue())
     return path
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,10 +99,10 @@ def export_keras(weights: Mapping[str, Tensor], template: str, out: str) -> Path
             weights; nothing is written then.
     """
     path = Path(out)
-    if path.suffixes[-1:] != Path(template).suffixes[-1:]:
+    suffix = _suffix(template)
+    if _suffix(out) != suffix:
         raise InputError(
-            f"the file to write, {out!r}, must be of the template's format, "
-            f"{Path(template).suffix}"
+            f"the file to write, {out!r}, must be of the template's format, {suffix}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
@@ -130,6 +131,10 @@ def export_keras(weights: Mapping[str, Tensor], template: str, out: str) -> Path
             )
         copy.replace(path)
     return path
+
+
+def _suffix(path: str) -> str:
+    return next((s for s in (".weights.h5", ".h5", ".keras") if path.endswith(s)), "")
 
 
 def _from_keras(array: Tensor, kind: str) -> Tensor:
@@ -162,7 +167,7 @@ def _open(path: str, mode: str, shown: str | None = None) -> Iterator[Any]:
                 with zipfile.ZipFile(path) as archive:
                     file = archive.extract(_WEIGHTS, folder)
             opened = h5py.File(file, mode)
-        except (OSError, KeyError, zipfile.BadZipFile) as e:
+        except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as e:
             reason = " ".join(str(e).split())
             raise InputError(
                 f"{shown!r} must be a .h5, .weights.h5 or .keras file ({reason})"
@@ -216,10 +221,9 @@ def _match(path: str, file: Any) -> Iterator[tuple[str, Any, str, float]]:
 
 def _read_parts(file: Any) -> list[list[tuple[str, dict[str, Any]]]]:
     """Returns the inner models: for each its layers in order, kind and arrays."""
-    if "layer_names" in file.attrs or "model_weights" in file:
-        parts = _read_named(file.get("model_weights", file))
-    else:
-        parts = _read_numbered(file)
+    named = file.get("model_weights", file)
+    has_names = "layer_names" in named.attrs
+    parts = _read_named(named) if has_names else _read_numbered(file)
     return [part for part in parts if part]
 
 
@@ -237,7 +241,7 @@ def _read_named(file: Any) -> list[list[tuple[str, dict[str, Any]]]]:
         else:  # a layer of the outer model: the file is of the resizer alone
             alone |= layers
     return [
-        [(kind, arrays) for arrays in part.values() if (kind := _kind_of(arrays))]
+        [(_kind_of(arrays), arrays) for arrays in part.values()]
         for part in ([alone, *parts] if alone else parts)
     ]
 
@@ -247,8 +251,13 @@ def _texts(names: Sequence) -> list[str]:
 
 
 def _kind_of(arrays: Mapping[str, Any]) -> str:
-    if "gamma" in arrays:
+    if arrays.keys() == set(_ARRAYS["norm"]):
         return "norm"
+    if "kernel" not in arrays or not arrays.keys() <= {"kernel", "bias"}:
+        raise InputError(
+            "the file must be of Keras's example, but has a layer of "
+            f"{', '.join(arrays)}"
+        )
     return "convolution" if arrays["kernel"].ndim == 4 else "dense"
 
 

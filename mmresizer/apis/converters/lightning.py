@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from mmresizer.utils import InputError
 
-from .common import rename
+from .common import load_weights, rename
 
 _NAMES = {
     "module1.0.": "stem.conv1.",
@@ -29,6 +30,25 @@ _BLOCK_NAMES = {
     "block.3.": "layer2.conv.",
     "block.4.": "layer2.norm.",
 }
+
+
+class _Callback:
+    """Stands for a class of Lightning that its checkpoints have as a key."""
+
+
+# Of Lightning before 1.3: classes of callbacks, whose states they keep.
+_CALLBACKS = ("model_checkpoint.ModelCheckpoint", "early_stopping.EarlyStopping")
+
+
+def load_lightning(path: str) -> dict[str, Tensor]:
+    """Loads the weights of a checkpoint of Lightning.
+
+    Raises:
+        InputError: If it cannot be loaded safely, or has none.
+    """
+    names = [f"pytorch_lightning.callbacks.{name}" for name in _CALLBACKS]
+    with safe_globals([(type("Callback", (_Callback,), {}), name) for name in names]):
+        return load_weights(path)
 
 
 def convert_lightning(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

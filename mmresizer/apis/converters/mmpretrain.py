@@ -14,7 +14,7 @@ def add_resizer(
 
     Args:
         weights (Mapping[str, Tensor]): Of the plain classifier.
-        resizer (Mapping[str, Tensor]): Of the resizer alone.
+        resizer (Mapping[str, Tensor]): Of the resizer, alone or with its classifier.
 
     Returns:
         dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier`.
@@ -22,9 +22,10 @@ def add_resizer(
     Raises:
         InputError: If there is a resizer already.
     """
-    if any(name.startswith("resizer.") for name in weights):
+    if any("resizer." in name for name in weights):
         raise InputError("the classifier's weights have a resizer already")
-    return dict(weights) | {f"resizer.{name}": value for name, value in resizer.items()}
+    alone = split_resizer(resizer)[1] or resizer
+    return dict(weights) | {f"resizer.{name}": value for name, value in alone.items()}
 
 
 def split_resizer(
@@ -38,9 +39,17 @@ def split_resizer(
     Returns:
         tuple[dict[str, Tensor], dict[str, Tensor]]: Weights of the plain classifier,
         and of the resizer alone, which has none if it interpolates.
+
+    Raises:
+        InputError: If the resizer is mounted inside another model, of timm say.
     """
     plain, resizer = {}, {}
     for name, value in weights.items():
+        if ".resizer." in name:
+            raise InputError(
+                "the weights must be of a ResizerClassifier, 'resizer.*', but have "
+                f"{name!r}"
+            )
         if name.startswith("resizer."):
             resizer[name.removeprefix("resizer.")] = value
         else:

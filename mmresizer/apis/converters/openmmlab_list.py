@@ -65,5 +65,7 @@ def convert_openmmlab_list(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name in [name for name in converted if name.endswith(".conv.bias")]:
         if name.startswith("resizer."):
             mean = name.removesuffix("conv.bias") + "norm.running_mean"
+            if mean not in converted:
+                raise InputError(f"the weights are not complete: no {mean!r} of a norm")
             converted[mean] = converted[mean] - converted.pop(name)
     return converted

@@ -10,12 +10,16 @@ from PIL import Image, ImageOps
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
 
+# Files that may hold more than 8 bits a pixel.
+_DEEP_FORMATS = (".png", ".tif", ".tiff", ".pgm")
+
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
     """:class:`mmcv.transforms.LoadImageFromFile` that refuses damaged files by name.
 
-    The decoder is Pillow's, which tells what is wrong with a file.
+    The decoder is Pillow's, which tells what is wrong with a file. Grey images of 16
+    bits, which it would cut off at 255, become images of 8.
 
     Args:
         imdecode_backend (str): Defaults to "pillow".
@@ -78,12 +82,24 @@ class LoadImage(LoadImageFromFile):
         return results
 
     def _load_reduced(self, path: str) -> np.ndarray | None:
-        """Returns an image as it is asked for, or None if that is the full one."""
-        if self.min_size is None:
+        """Returns an image that mmcv's loader does not make, or None if it does."""
+        if self.min_size is None and not str(path).lower().endswith(_DEEP_FORMATS):
             return None
         content = fileio.get(path, backend_args=self.backend_args)
         with Image.open(io.BytesIO(content)) as image:
+            if image.mode.startswith(("I", "F")):
+                return self._reduce_depth(image)
+            if self.min_size is None:
+                return None
             if image.draft("RGB", (self.min_size, self.min_size)) is None:
                 return None  # no JPEG file
             rgb = np.array(ImageOps.exif_transpose(image).convert("RGB"))
         return rgb[:, :, ::-1]
+
+    def _reduce_depth(self, image: Image.Image) -> np.ndarray:
+        if not image.mode.startswith("I;16"):
+            raise ValueError(
+                f"pixels of mode {image.mode!r}, which have no known range"
+            )
+        grey = (np.asarray(image) / 257).round().astype(np.uint8)
+        return grey if self.color_type == "grayscale" else np.dstack([grey] * 3)

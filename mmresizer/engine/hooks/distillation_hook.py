@@ -1,5 +1,6 @@
 """Features of resized images, drawn towards those of the images as they were."""
 
+import math
 from copy import deepcopy
 
 from mmengine.hooks import Hook
@@ -30,12 +31,12 @@ class DistillationHook(Hook):
         weight (float): Defaults to 1.
 
     Raises:
-        InputError: If ``weight`` is not positive or, before training, the model has no
-            such module, or its output is no vector per image.
+        InputError: If ``weight`` is not positive; before training, if the model has no
+            such module; in the first iteration, if its output is no vector per image.
     """
 
     def __init__(self, checkpoint: str, layer: str = "neck", weight: float = 1.0):
-        if not weight > 0:
+        if not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise InputError(f"weight must be a positive number, got {weight!r}")
         self.checkpoint = checkpoint
         self.layer = layer

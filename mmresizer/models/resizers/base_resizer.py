@@ -123,15 +123,25 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         """
 
     def get_output_size(self, input_size: tuple[int, int]) -> tuple[int, int]:
-        """Returns the (height, width) of the output for an input of ``input_size``."""
-        if self.output_size is not None:
-            return self.output_size
-        assert self.scale_factor is not None  # by the constructor
+        """Returns the (height, width) of the output for an input of ``input_size``.
+
+        Raises:
+            InputError: If one of the two would have no pixels.
+        """
         height, width = input_size
-        return (
-            math.floor(height * self.scale_factor[0]),
-            math.floor(width * self.scale_factor[1]),
-        )
+        size = self.output_size
+        if size is None:
+            assert self.scale_factor is not None  # by the constructor
+            size = (
+                math.floor(height * self.scale_factor[0]),
+                math.floor(width * self.scale_factor[1]),
+            )
+        if min(height, width, *size) < 1:
+            raise InputError(
+                f"an image of {height}x{width} pixels (height x width) is too small "
+                f"for an output of at least 1x1, at scale_factor={self.scale_factor}"
+            )
+        return size
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Interpolates a map of shape (N, C, H, W) to the output size.
@@ -145,11 +155,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
                 f"but got a tensor of shape {tuple(x.shape)}"
             )
         height, width = x.shape[-2:]
-        if min(height, width) < 1 or min(self.get_output_size((height, width))) < 1:
-            raise InputError(
-                f"an image of {height}x{width} pixels (height x width) is too small "
-                f"for an output of at least 1x1, at scale_factor={self.scale_factor}"
-            )
+        self.get_output_size((height, width))  # is there one?
         # torch computes the size from the factor itself, so that a traced or exported
         # graph follows the size of its input.
         return F.interpolate(

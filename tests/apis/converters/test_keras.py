@@ -193,6 +193,14 @@ def test_refuses_another_model(tmp_path):
         convert_keras(path)
 
 
+def test_refuses_other_layers(tmp_path):
+    image = keras.Input((8, 8, 3))
+    y = keras.layers.DepthwiseConv2D(3)(keras.layers.PReLU()(image))
+    path = save(keras.Model(image, y), tmp_path / "x.h5")
+    with pytest.raises(InputError, match="of Keras's example, but has a layer of"):
+        convert_keras(path)
+
+
 def test_refuses_damaged_files(resizer, tmp_path):
     _, files = resizer
     for name in FORMATS:
@@ -220,6 +228,8 @@ def test_export_refuses(resizer, whole, tmp_path):
             export_keras(weights, template, str(out))
     with pytest.raises(InputError, match="must be of the template's format"):
         export_keras(ours, template, str(tmp_path / "out.h5"))
+    with pytest.raises(InputError, match=r"the template's format, \.weights\.h5"):
+        export_keras(ours, resizer[1]["model.weights.h5"], str(tmp_path / "out.h5"))
     assert not list(tmp_path.iterdir())
 
 

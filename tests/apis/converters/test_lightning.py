@@ -1,10 +1,13 @@
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
 from mmresizer.apis.converters.common import load_weights
-from mmresizer.apis.converters.lightning import convert_lightning
+from mmresizer.apis.converters.lightning import convert_lightning, load_lightning
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
@@ -82,11 +85,27 @@ def test_logits_are_the_same(bias, tmp_path):
             ),
         )
     ).eval()
-    ours.load_state_dict(convert_lightning(load_weights(str(path))))
+    ours.load_state_dict(convert_lightning(load_lightning(str(path))))
     with torch.no_grad():
         expected = theirs(images)
         assert expected.std() > 1e-3
         torch.testing.assert_close(ours(images), expected, rtol=0, atol=1e-5)
+
+
+def test_checkpoints_with_states_of_callbacks(tmp_path, monkeypatch):
+    """Lightning before 1.3 keyed them by class, here one of that name."""
+    module = ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    callback = type("ModelCheckpoint", (), {"__module__": module.__name__})
+    module.ModelCheckpoint = callback
+    for name in ("pytorch_lightning", "pytorch_lightning.callbacks", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    path = tmp_path / "last.ckpt"
+    weights = {"base_model.conv1.weight": torch.zeros(1)}
+    torch.save({"callbacks": {callback: {"best": 1}}, "state_dict": weights}, path)
+    monkeypatch.delitem(sys.modules, module.__name__)
+    assert set(load_lightning(str(path))) == set(weights)
+    with pytest.raises(InputError, match="could run pytorch_lightning"):
+        load_weights(str(path))
 
 
 @pytest.mark.parametrize("names", [["conv1.weight"], ["resizer_model.module4.bias"]])

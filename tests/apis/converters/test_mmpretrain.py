@@ -34,6 +34,18 @@ def test_a_second_resizer_is_refused():
         add_resizer({"resizer.out.bias": torch.zeros(3)}, {})
 
 
+def test_a_whole_checkpoint_in_place_of_a_resizer():
+    whole = {"resizer.out.bias": torch.ones(3), "head.fc.bias": torch.ones(2)}
+    found = add_resizer({"head.fc.bias": torch.zeros(2)}, whole)
+    assert set(found) == {"resizer.out.bias", "head.fc.bias"}
+    assert not found["head.fc.bias"].any()
+
+
+def test_a_resizer_inside_another_model_is_refused():
+    with pytest.raises(InputError, match=r"but have 'model\.resizer\.out\.bias'"):
+        split_resizer({"model.resizer.out.bias": torch.zeros(3)})
+
+
 def test_tools(demo_config, save_weights, run_tool, tmp_path):
     cfg = Config.fromfile(demo_config())
     model, path = save_weights(cfg.model)

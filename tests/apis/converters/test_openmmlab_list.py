@@ -80,6 +80,12 @@ def test_logits_are_the_same():
         torch.testing.assert_close(ours(images), expected, rtol=0, atol=1e-5)
 
 
+def test_refuses_an_incomplete_one():
+    names = ("backbone.0.conv3.bias", "backbone.1.conv1.weight")
+    with pytest.raises(InputError, match=r"no 'resizer\.fuse\.norm\.running_mean'"):
+        convert_openmmlab_list({name: torch.zeros(1) for name in names})
+
+
 @pytest.mark.parametrize(
     "names", [["backbone.conv1.weight"], ["backbone.1.conv1.weight", "head.fc.bias"]]
 )
