@@ -28,6 +28,8 @@ _HEADER = (
 def render_overview(results: Path, link: str) -> str:
     """Renders the comparisons that have a bilinear and a learned arm as one table.
 
+    Those on images held out of the training set chose between variants: no results.
+
     Args:
         results (Path): Folder with a folder of tables for each comparison.
         link (str): Path of ``results``, as seen from the page.
@@ -41,6 +43,7 @@ def render_overview(results: Path, link: str) -> str:
         _make_row(summary, f"{link}/{file.parent.name}/summary.md")
         for file, summary in zip(files, summaries, strict=True)
         if {_CONTROL, _LEARNED} <= {arm["arm"] for arm in summary["arms"]}
+        and summary["holdout"] is None
     ]
     return make_table(_HEADER, rows)
 

@@ -70,7 +70,12 @@ def write_summary(folder, arms, differences=()):
         | dict(first_epoch=60.04, worst_drop=2.5)
         for name, top1, gmac, ratio in arms
     ]
-    summary = dict(name=folder.name, arms=arms, differences=list(differences))
+    summary = dict(
+        name=folder.name,
+        arms=arms,
+        differences=list(differences),
+        holdout="fold 0" if folder.name.startswith("search") else None,
+    )
     (folder / "summary.json").write_text(json.dumps(summary))
 
 
@@ -93,7 +98,9 @@ def test_overview(tmp_path):
         tmp_path / "running",
         [("bilinear", None, 0.2, None), ("learned", None, 0.2, None)],
     )
-    write_summary(tmp_path / "search", [("bilinear", [1.0, 0.5, 1.5], 0.1, 1.0)])
+    arms = [("bilinear", [1.0, 0.5, 1.5], 0.1, 1.0), ("learned", None, 0.2, None)]
+    write_summary(tmp_path / "search", arms)
+    write_summary(tmp_path / "others", arms[:1])
     table = render_overview(tmp_path, "results")
     header, _, flowers, running = [
         [cell.strip() for cell in line.strip("|").split("|")]
