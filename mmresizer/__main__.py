@@ -36,6 +36,7 @@ def main() -> None:
                 f"the zoo has no model{with_weights} whose name matches "
                 f"{args.pattern!r}"
             )
+        print(f"{'name':70} {'top-1':>5} {'weights':>8}  data")
         for model in models:
             print(_summarize(model))
     elif args.action == "show":

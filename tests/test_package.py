@@ -101,6 +101,16 @@ def make_user_project(folder):
     (folder / "my_script.py").write_text(USER_SCRIPT)
 
 
+def test_from_the_folder_above_a_checkout(run, tmp_path):
+    """There, a folder called mmresizer must not pass for the package."""
+    (tmp_path / "mmresizer").mkdir()
+    code = "import mmresizer; print(mmresizer.__version__)"
+    status, output = run(
+        sys.executable, "-c", code, cwd=tmp_path, env={"PYTHONPATH": ""}
+    )
+    assert status == 0, output
+
+
 def test_user_project(run, tmp_path):
     """A project elsewhere inherits our config and overrides the output size."""
     make_user_project(tmp_path)

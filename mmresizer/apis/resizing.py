@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from mmresizer.datasets.transforms import LoadImage
-from mmresizer.hub import find_model
+from mmresizer.hub import SCHEME, find_model
 from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
@@ -116,7 +116,7 @@ def _find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]
     """Returns a config, and the published weights where it is the name of a model."""
     if isinstance(model, Config):
         return model, None
-    name = str(model)
+    name = str(model).removeprefix(SCHEME)
     if name.endswith((".py", ".yml", ".yaml", ".json")):
         return _load_config(name), None
     found = find_model(name)
@@ -158,8 +158,8 @@ def resize_images(
         checkpoint (str | os.PathLike, optional): See :class:`ImageResizer`.
         out_dir (str | os.PathLike, optional): Folder for PNG files in place of returned
             tensors; what lies in it is not taken from a folder or pattern above it. A
-            file of a folder or pattern keeps its path below it; two images that would
-            be one file are an error.
+            file of a folder or pattern keeps its path below it. Of "a.jpg" and "a.png"
+            the latter becomes "a.png.png"; two files of one name are an error.
         batch_size (int): Largest number of images at a time; only those of one size
             make a batch. Defaults to 8.
         device (str, optional): See :class:`ImageResizer`.
@@ -325,6 +325,8 @@ def _plan_files(
     targets: dict[Path, Any] = {}
     for source, name in sources:
         path = (folder / name).with_suffix(".png")
+        if path in targets:
+            path = folder / f"{name}.png"
         if path in targets:
             raise InputError(
                 f"{targets[path]!r} and {source!r} would both be written to "

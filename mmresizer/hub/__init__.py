@@ -1,6 +1,6 @@
 """The model zoo: its index, verified downloads, safe loading."""
 
-from .checkpoints import register_loaders
+from .checkpoints import SCHEME, register_loaders
 from .mmpretrain_hub import register_models
 from .model_index import (
     Weights,
@@ -11,6 +11,7 @@ from .model_index import (
 )
 
 __all__ = [
+    "SCHEME",
     "Weights",
     "ZooModel",
     "download_models",

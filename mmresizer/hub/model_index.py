@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -68,8 +69,8 @@ class Weights:
             url = f"{mirror.rstrip('/')}/checkpoints/{self.name}"
         elif "://" not in url:
             raise InputError(
-                f"the weights {self.location!r} are not part of this installation; set "
-                "MMRESIZER_ZOO_URL to the address that they are below"
+                f"the weights {self.location!r} are not part of this installation, or "
+                "damaged there; set MMRESIZER_ZOO_URL to the address they are below"
             )
         check_online(url)
         return download(url, cached, digest, self.size)
@@ -202,7 +203,11 @@ def download_models(names: str | Iterable[str], dest: str | os.PathLike) -> list
     folder = Path(dest)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the folder {str(dest)!r} is a file")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise InputError(f"cannot write to {str(dest)!r} ({e.strerror})") from e
     written = []
     for model in models:
         for weights in (model.weights, model.resizer):

@@ -17,12 +17,17 @@ class InputError(ValueError):
 def exit_on_input_error() -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.
 
+    When the user interrupts it, the status is 130.
+
     Any other exception passes, with its traceback: it is a bug. In a distributed job
     each process speaks for itself, since the fault may be on its machine alone.
     ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except (InputError, OSError) as e:
         if os.environ.get("MMRESIZER_DEBUG", "0") != "0":
             raise

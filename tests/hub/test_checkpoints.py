@@ -276,6 +276,15 @@ def test_zoo_scheme(demo_config, tmp_path):
     weight = "resizer.stem.conv1.weight"
     assert torch.equal(model.state_dict()[weight], published[weight])
 
+    cfg.model.init_cfg = None
+    cfg.model.resizer.init_cfg = dict(
+        type="Pretrained", checkpoint=f"mmresizer://{NAME}", prefix="resizer"
+    )
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    for name, value in model.resizer.state_dict().items():
+        assert torch.equal(value, published[f"resizer.{name}"])
+
 
 @pytest.mark.parametrize(
     ("name", "message"),

@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("--config", help="config whose model the weights have to fit")
     args = parser.parse_args()
     weights = add_resizer(load_weights(args.source), load_weights(args.resizer))
-    print(save_weights(weights, args.out, {"source": args.source}, args.config))
+    sources = [args.source, args.resizer]
+    print(save_weights(weights, args.out, sources, args.config))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import load_weights
+from mmresizer.apis.converters.common import check_is_no_source, load_weights
 from mmresizer.apis.converters.keras import export_keras
 from mmresizer.utils import exit_on_input_error
 
@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("template", help=".h5, .weights.h5 or .keras file")
     parser.add_argument("out", help="file of the same format to write")
     args = parser.parse_args()
+    check_is_no_source(args.out, [args.checkpoint])
     print(export_keras(load_weights(args.checkpoint), args.template, args.out))
 
 

@@ -2,7 +2,11 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import load_weights, save_weights
+from mmresizer.apis.converters.common import (
+    check_is_no_source,
+    load_weights,
+    save_weights,
+)
 from mmresizer.apis.converters.mmpretrain import split_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 
@@ -15,11 +19,13 @@ def main() -> None:
     parser.add_argument("--resizer", help="file for the resizer alone")
     args = parser.parse_args()
     plain, resizer = split_resizer(load_weights(args.checkpoint))
-    if args.resizer and not resizer:
+    if not resizer:
         raise InputError(f"{args.checkpoint!r} has no weights of a resizer")
-    print(save_weights(plain, args.out, {"source": args.checkpoint}))
     if args.resizer:
-        print(save_weights(resizer, args.resizer, {"source": args.checkpoint}))
+        check_is_no_source(args.out, [args.resizer])
+    print(save_weights(plain, args.out, [args.checkpoint]))
+    if args.resizer:
+        print(save_weights(resizer, args.resizer, [args.checkpoint]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--config", help="config whose model the weights have to fit")
     args = parser.parse_args()
     weights = convert_openmmlab_list(load_weights(args.source))
-    print(save_weights(weights, args.out, {"source": args.source}, args.config))
+    print(save_weights(weights, args.out, [args.source], args.config))
 
 
 if __name__ == "__main__":

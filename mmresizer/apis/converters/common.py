@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,8 +26,9 @@ def load_weights(path: str) -> dict[str, Tensor]:
 def save_weights(
     weights: Mapping[str, Tensor],
     out: str | os.PathLike,
-    meta: Mapping | None = None,
+    sources: Sequence[str | os.PathLike] = (),
     config: str | None = None,
+    meta: Mapping | None = None,
 ) -> Path:
     """Saves converted weights, for ``load_from`` and the tools.
 
@@ -35,8 +36,10 @@ def save_weights(
         weights (Mapping[str, Tensor]): By name.
         out (str | os.PathLike): The checkpoint; its folder is made. A file that is
             there is replaced when the new one is complete.
-        meta (Mapping, optional): Notes on their origin.
+        sources (Sequence[str | os.PathLike]): The files that they are from, none of
+            which may be ``out``; noted in the checkpoint.
         config (str, optional): Config whose model they have to fit exactly.
+        meta (Mapping, optional): Other notes.
 
     Returns:
         Path: ``out``.
@@ -49,13 +52,27 @@ def save_weights(
         raise InputError(
             f"the checkpoint to write must be a .pth file, got {str(out)!r}"
         )
+    check_is_no_source(out, sources)
     if config is not None:
         check_weights(build_model(load_config(config)), weights, "what was converted")
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.save({"meta": dict(meta or {}), "state_dict": dict(weights)}, buffer)
+    notes = {"sources": [str(source) for source in sources], **(meta or {})}
+    torch.save({"meta": notes, "state_dict": dict(weights)}, buffer)
     write_atomically(path, buffer.getvalue())
     return path
+
+
+def check_is_no_source(
+    out: str | os.PathLike, sources: Sequence[str | os.PathLike]
+) -> None:
+    """Checks that a file to write is none of those that are read.
+
+    Raises:
+        InputError: If it is.
+    """
+    if any(Path(out).resolve() == Path(source).resolve() for source in sources):
+        raise InputError(f"{str(out)!r} would be overwritten; take another file")
 
 
 def rename(

@@ -59,7 +59,8 @@ def convert_efficientnet_lite0(out: str | os.PathLike) -> Path:
         "sha256": file_digest(source),
         "model": f"timm {_MODEL}",
     }
-    return save_weights(dict(zip(expected, weights.values(), strict=True)), out, meta)
+    converted = dict(zip(expected, weights.values(), strict=True))
+    return save_weights(converted, out, meta=meta)
 
 
 def _find_weights() -> Path:

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from mmresizer.utils import InputError
 
+from .common import check_is_no_source
+
 _KINDS = {"conv2d": "convolution", "batch_normalization": "norm", "dense": "dense"}
 _ARRAYS = {
     "convolution": ("kernel", "bias"),
@@ -104,6 +106,7 @@ def export_keras(weights: Mapping[str, Tensor], template: str, out: str) -> Path
         raise InputError(
             f"the file to write, {out!r}, must be of the template's format, {suffix}"
         )
+    check_is_no_source(out, [template])
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
         copy = Path(temporary, path.name)

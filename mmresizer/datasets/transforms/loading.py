@@ -5,7 +5,7 @@ import io
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
@@ -73,9 +73,11 @@ class LoadImage(LoadImageFromFile):
         except Exception as e:
             if self.ignore_empty:
                 return None
+            known = isinstance(e, UnidentifiedImageError)  # its text names a buffer
+            reason = "no known format" if known else " ".join(str(e).split())
             raise InputError(
                 f"cannot load the image {results['img_path']!r}, expected a complete "
-                f"image file ({' '.join(str(e).split())})"
+                f"image file ({reason})"
             ) from e
         results["img"] = image.astype(np.float32) if self.to_float32 else image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]

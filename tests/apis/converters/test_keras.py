@@ -244,5 +244,5 @@ def test_keeps_a_file_that_does_not_fit(resizer, tmp_path):
         "resizerx2_densenet121_1xb64_cats-dogs-subset_150px.py']\n"
     )
     with pytest.raises(InputError, match="does not fit the model of the config"):
-        save_weights(convert_keras(str(tmp_path / "x.keras")), out, {}, str(config))
+        save_weights(convert_keras(str(tmp_path / "x.keras")), out, config=str(config))
     assert out.read_text() == "kept"

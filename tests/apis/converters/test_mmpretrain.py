@@ -66,3 +66,11 @@ def test_tools(demo_config, save_weights, run_tool, tmp_path):
     )
     assert status == 1
     assert output.splitlines()[-1].endswith("has no weights of a resizer")
+    for arguments in ([path], [tmp_path / "x.pth", "--resizer", tmp_path / "x.pth"]):
+        status, output = run_tool(
+            "model_converters/mmresizer_to_mmpretrain.py", path, *arguments
+        )
+        assert status == 1
+        assert "would be overwritten; take another file" in output.splitlines()[-1]
+    assert load_weights(str(path))
+    assert not (tmp_path / "x.pth").exists()
