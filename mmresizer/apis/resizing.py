@@ -322,19 +322,19 @@ def _plan_files(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the output folder {str(out_dir)!r} is a file")
     inputs = {Path(s).resolve() for s, _ in sources if isinstance(s, str)}
-    targets: dict[Path, Any] = {}
+    targets: dict[Path, tuple[Any, str]] = {}
     for source, name in sources:
         path = (folder / name).with_suffix(".png")
-        if path in targets:
+        if path in targets and targets[path][1] != name:
             path = folder / f"{name}.png"
         if path in targets:
             raise InputError(
-                f"{targets[path]!r} and {source!r} would both be written to "
+                f"{targets[path][0]!r} and {source!r} would both be written to "
                 f"{str(path)!r}"
             )
         if path.resolve() in inputs:
             raise InputError(f"{str(path)!r} would be overwritten; take another folder")
-        targets[path] = source
+        targets[path] = source, name
     return list(targets)
 
 

@@ -108,6 +108,13 @@ def test_patterns_keep_folders_apart(folder, tmp_path):
     assert files == [tmp_path / "out" / "a.png", tmp_path / "out" / "below" / "a.png"]
 
 
+def test_files_that_differ_in_their_suffix(folder, tmp_path):
+    cv2.imwrite(str(folder / "a.jpg"), np.zeros((40, 60, 3), np.uint8))
+    files = resize_images(BILINEAR, folder, out_dir=tmp_path / "out")
+    names = ["a.png", "a.png.png", "b.png", "below/c.png"]
+    assert files == [tmp_path / "out" / name for name in names]
+
+
 def test_unreadable_files(folder, tmp_path, run_tool):
     (folder / "0.jpg").write_bytes(b"no image")
     whole = (folder / "b.png").read_bytes()
