@@ -120,7 +120,7 @@ def _find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]
     if name.endswith((".py", ".yml", ".yaml", ".json")):
         return _load_config(name), None
     found = find_model(name)
-    weights = f"mmresizer://{name}" if found.weights else None
+    weights = f"{SCHEME}{name}" if found.weights else None
     return load_config(str(found.config)), weights
 
 
