@@ -240,3 +240,14 @@ def test_refuses_arguments(folder, tmp_path, demo_config):
     plain = MODELS.build(dict(type="mmpretrain.ResNet", depth=18))
     with pytest.raises(InputError, match="must have one resizer, but it has 0"):
         ImageResizer(plain)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(folder):
+    for found, expected in zip(
+        resize_images(NAME, folder, device="cuda"),
+        resize_images(NAME, folder, device="cpu"),
+        strict=True,
+    ):
+        assert found.device.type == "cpu"
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=0.5)
