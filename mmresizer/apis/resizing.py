@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.hub import get_config
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -20,7 +19,7 @@ from mmresizer.hub import SCHEME, find_model
 from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
-from mmresizer.utils.cli import load_config
+from mmresizer.utils.cli import load_config, load_named_config
 
 from .visualization import load_model
 
@@ -118,20 +117,10 @@ def _find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]
         return model, None
     name = str(model).removeprefix(SCHEME)
     if name.endswith((".py", ".yml", ".yaml", ".json")):
-        return _load_config(name), None
+        return load_named_config(name), None
     found = find_model(name)
     weights = f"{SCHEME}{name}" if found.weights else None
     return load_config(str(found.config)), weights
-
-
-def _load_config(name: str) -> Config:
-    if "::" not in name:
-        return load_config(name)
-    try:
-        return get_config(name)
-    except Exception as e:  # a missing package or file, or the config itself
-        reason = " ".join(str(e).split())
-        raise InputError(f"cannot read the config {name!r} ({reason})") from e
 
 
 def resize_images(

@@ -138,9 +138,8 @@ def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
         return load_from_local(str(path), map_location)
     except InputError as e:
         if not cached and digest is None:
-            path.unlink(
-                missing_ok=True
-            )  # an error page, say: the next call tries again
+            # An error page, say: the next call tries again.
+            path.unlink(missing_ok=True)
         raise InputError(str(e).replace(str(path), filename)) from e
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.hub import get_config
 
 from .errors import InputError
 
@@ -94,6 +95,27 @@ def load_config(path: str, options: dict | None = None) -> Config:
     cfg.setdefault("launcher", "none")
     if options:
         cfg.merge_from_dict(options)
+    return cfg
+
+
+def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
+    """Loads a config file, or ``package::family/file.py`` of an installed package.
+
+    Args:
+        name (str): The name.
+        folder (str | os.PathLike): What a file's path is seen from. Defaults to "".
+
+    Raises:
+        InputError: If there is no such config, or it cannot be read.
+    """
+    if "::" not in name:
+        return load_config(os.path.join(folder, name))
+    try:
+        cfg = get_config(name)
+    except Exception as e:  # a missing package or file, or the config itself
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot read the config {name!r} ({reason})") from e
+    cfg.setdefault("launcher", "none")
     return cfg
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.hub import get_config
 from torch import nn
 
 from mmresizer.apis.checks import check_data, load_checkpoint
@@ -20,7 +19,7 @@ from mmresizer.apis.costs import (
 )
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
-from mmresizer.utils.cli import load_config
+from mmresizer.utils.cli import load_config, load_named_config
 
 from .statistics import MIN_SEEDS
 
@@ -297,15 +296,7 @@ def _read_config(folder: Path, name: str) -> Config:
         raise InputError(
             f"config must be a file or 'mmresizer::FAMILY/FILE.py', but got {name!r}"
         )
-    if "::" not in name:
-        return load_config(str(folder / name))
-    try:
-        cfg = get_config(name)
-    except Exception as e:  # a missing package or file, or the config itself
-        reason = " ".join(str(e).split())
-        raise InputError(f"cannot read the config {name!r} ({reason})") from e
-    cfg.setdefault("launcher", "none")
-    return cfg
+    return load_named_config(name, folder)
 
 
 def _merge(cfg: Config, what: str, values: Any, key: str | None = None) -> None:
