@@ -5,10 +5,13 @@ from .degraded import DegradedImages, DegradedTextures
 from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
-from .transforms import LoadImage
+from .samplers import AspectRatioBatchSampler
+from .transforms import AspectRatioResize, LoadImage
 
 __all__ = [
     "AVA",
+    "AspectRatioBatchSampler",
+    "AspectRatioResize",
     "DegradedImages",
     "DegradedTextures",
     "FineTextures",

@@ -14,6 +14,8 @@ from PIL import Image
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 
+from .transforms import read_image_size
+
 NUM_SCORES = 10
 _NUM_COLUMNS = 15
 _SPLITS = ("train", "test", "all")
@@ -197,6 +199,10 @@ class AVA(BaseDataset):
             )
             for i in left
         ]
+
+    def get_image_size(self, idx: int) -> tuple[int, int]:
+        """Returns (height, width) of an image, from its header."""
+        return read_image_size(self.get_data_info(idx)["img_path"])
 
     def _test_ids(self, ids: Sequence[str]) -> set[str]:
         if self.test_lists is None:

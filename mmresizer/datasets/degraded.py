@@ -11,7 +11,7 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 
 from .ava import NUM_SCORES
-from .transforms import LoadImage
+from .transforms import LoadImage, read_image_size
 
 DEGRADATIONS = ("blur", "noise", "jpeg", "contrast")
 _SPLITS = {"train": 0, "val": 1}
@@ -211,6 +211,10 @@ class DegradedImages(_Degraded):
         if not files:
             raise InputError(f"the folder {self.data_root!r} has no images")
         return [{"path": path} for path in files * self.repeats]
+
+    def get_image_size(self, idx: int) -> tuple[int, int]:
+        """Returns (height, width) of an image, from its header."""
+        return read_image_size(BaseDataset.get_data_info(self, idx)["path"])
 
     def _make_image(self, info: dict, rng: np.random.Generator) -> np.ndarray:
         return self._load({"img_path": info["path"]})["img"]

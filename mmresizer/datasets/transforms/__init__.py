@@ -1,5 +1,6 @@
 """Transforms that MMPretrain lacks."""
 
-from .loading import LoadImage
+from .aspect_ratio_resize import AspectRatioResize
+from .loading import LoadImage, read_image_size
 
-__all__ = ["LoadImage"]
+__all__ = ["AspectRatioResize", "LoadImage", "read_image_size"]

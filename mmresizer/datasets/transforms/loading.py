@@ -1,6 +1,7 @@
 """Loading of images that notices damaged files and spares needless decoding."""
 
 import io
+import os
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -12,6 +13,26 @@ from mmresizer.utils import InputError
 
 # Files that may hold more than 8 bits a pixel.
 _DEEP_FORMATS = (".png", ".tif", ".tiff", ".pgm")
+
+
+# EXIF orientations that turn an image by a quarter.
+_QUARTER_TURNS = (5, 6, 7, 8)
+_ORIENTATION_TAG = 0x0112
+
+
+def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Returns (height, width) of an image file as it is loaded, from its header.
+
+    Raises:
+        InputError: If the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION_TAG) in _QUARTER_TURNS
+    except (OSError, ValueError, SyntaxError) as e:
+        raise InputError(f"cannot read the size of the image {str(path)!r}: {e}") from e
+    return (width, height) if turned else (height, width)
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,5 @@
+"""Samplers that MMPretrain lacks."""
+
+from .aspect_ratio_batch_sampler import AspectRatioBatchSampler
+
+__all__ = ["AspectRatioBatchSampler"]
