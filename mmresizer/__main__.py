@@ -2,7 +2,13 @@
 
 import argparse
 
-from mmresizer.hub import ZooModel, download_models, find_model, list_models
+from mmresizer.hub import (
+    ZooModel,
+    download_models,
+    find_model,
+    list_models,
+    show_metrics,
+)
 from mmresizer.utils import InputError, exit_on_input_error
 
 
@@ -12,7 +18,9 @@ def parse_args() -> argparse.Namespace:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     zoo = commands.add_parser("zoo", help="the models of the zoo")
     actions = zoo.add_subparsers(dest="action", required=True, metavar="ACTION")
-    action = actions.add_parser("list", help="name, accuracy, data and weights")
+    action = actions.add_parser(
+        "list", help="name, result (top-1 in %%, or as named), data and weights"
+    )
     action.add_argument("pattern", nargs="?", default="*", help="such as 'resizer*'")
     action.add_argument(
         "--weights", action="store_true", help="only those that have weights"
@@ -36,7 +44,7 @@ def main() -> None:
                 f"the zoo has no model{with_weights} whose name matches "
                 f"{args.pattern!r}"
             )
-        print(f"{'name':70} {'top-1':>5} {'weights':>8}  data")
+        print(f"{'name':70} {'result':>10} {'weights':>8}  data")
         for model in models:
             print(_summarize(model))
     elif args.action == "show":
@@ -47,9 +55,10 @@ def main() -> None:
 
 
 def _summarize(model: ZooModel) -> str:
-    top1 = "-" if model.top1 is None else f"{model.top1:.1f}"
+    # The first: top-1 accuracy in percent, or a correlation.
+    result = show_metrics(dict(list(model.metrics.items())[:1]))
     weights = f"{model.weights.size / 1e6:.1f} MB" if model.weights else "-"
-    return f"{model.name:70} {top1:>5} {weights:>8}  {model.data}"
+    return f"{model.name:70} {result:>10} {weights:>8}  {model.data}"
 
 
 def _describe(model: ZooModel) -> str:
@@ -57,7 +66,7 @@ def _describe(model: ZooModel) -> str:
         ("name", model.name),
         ("config", model.config),
         ("data", model.data),
-        ("top-1 (%)", "-" if model.top1 is None else model.top1),
+        ("result", show_metrics(model.metrics)),
         ("measured", model.measured or "-"),
     ]
     for what, weights in (("weights", model.weights), ("resizer", model.resizer)):

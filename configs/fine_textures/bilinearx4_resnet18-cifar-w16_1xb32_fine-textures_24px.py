@@ -1,7 +1,7 @@
 _base_ = [
     "../_base_/models/bilinear_resnet18-cifar-w16.py",
     "../_base_/datasets/fine_textures_96.py",
-    "../_base_/schedules/fine_textures_8e.py",
+    "../_base_/schedules/adamw_8e.py",
     "../_base_/default_runtime.py",
 ]
 

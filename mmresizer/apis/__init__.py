@@ -1,5 +1,12 @@
 """What the tools do, as functions."""
 
+from .quality import (
+    Quality,
+    QualityPredictor,
+    draw_contact_sheet,
+    predict_quality,
+    write_scores,
+)
 from .resizing import ImageResizer, resize_images
 from .testing import enable_tta, evaluate_model
 from .training import train_model
@@ -7,9 +14,14 @@ from .visualization import visualize_resizer
 
 __all__ = [
     "ImageResizer",
+    "Quality",
+    "QualityPredictor",
+    "draw_contact_sheet",
     "enable_tta",
     "evaluate_model",
+    "predict_quality",
     "resize_images",
     "train_model",
     "visualize_resizer",
+    "write_scores",
 ]

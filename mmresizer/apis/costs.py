@@ -13,7 +13,7 @@ from mmpretrain.models import BaseClassifier
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from mmresizer.datasets import FineTextures
+from mmresizer.datasets import DegradedTextures, FineTextures
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
@@ -27,9 +27,13 @@ DEFAULT_SIZE = (224, 224)
 # What layers say of an input that they refuse.
 _ABOUT_SIZES = re.compile(r"\b(size|shape|resolution|window)", re.IGNORECASE)
 
+# Datasets that make images of a size of their own.
+_MADE = {f"mmresizer.{cls.__name__}": cls for cls in (DegradedTextures, FineTextures)}
+
 # Transforms that deliver the size in their config: 1 if as (height, width), -1 if as
 # (width, height).
 _SIZE_ORDERS = {
+    "AspectRatioResize": 1,  # its square shape; the others have about as many pixels
     "CenterCrop": -1,
     "Resize": -1,
     "EfficientNetCenterCrop": 1,
@@ -207,8 +211,9 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
     while "pipeline" not in dataset and isinstance(dataset.get("dataset"), dict):
         dataset = dataset["dataset"]
     image_size = None
-    if dataset.get("type") == "mmresizer.FineTextures":
-        default = signature(FineTextures).parameters["image_size"].default
+    made = _MADE.get(str(dataset.get("type")))
+    if made is not None:
+        default = signature(made).parameters["image_size"].default
         image_size = (dataset.get("image_size", default),) * 2
     return pipeline_size(dataset.get("pipeline") or [], image_size)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
+from mmresizer.hub import show_metrics
+from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import file_digest, write_atomically
@@ -21,9 +23,13 @@ _LATENCIES = "docs/benchmarks/pairs_cpu-2-cores.csv"
 
 # Name of a dataset in the names of configs -> what the pages call it.
 _DATASETS = {
+    "ava": "AVA",
     "cats-dogs": "Asirra Cats and Dogs",
     "cats-dogs-subset": "Asirra Cats and Dogs (900 + 1,000 images)",
     "cub": "CUB-200-2011",
+    "degraded-cats-dogs": "Degraded Cats and Dogs (900 + 1,000 images)",
+    "degraded-flowers12": "Degraded Flowers17 (720 + 240 images)",
+    "degraded-textures": "DegradedTextures",
     "fine-textures": "FineTextures",
     "flowers12": "Oxford Flowers17 (12 species)",
     "imagenette": "Imagenette",
@@ -48,7 +54,7 @@ _WEIGHTS_HEADER = (
     "weights",
     "config",
     "trained on",
-    "top-1 (%)",
+    "result",
     "MB",
     "SHA-256",
     "resizer alone",
@@ -64,10 +70,12 @@ recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates 
 convolutions and matrix products for one image. The latency ratio is the time of the
 learned model over that of its control, in inference, batch 8, on 2 cores of an AMD
 EPYC; the ranges, of which some are wide, are in
-[docs/benchmarks](docs/benchmarks/README.md#whole-models). Accuracies are top-1 in %, of
-the last epoch, no checkpoint picked. Published figures are from other people's runs, in
-other conditions, and stand here for comparison only. What the backbones need, and what
-the resizer adds at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
+[docs/benchmarks](docs/benchmarks/README.md#whole-models). Results are top-1 accuracies
+in %, or what is named, of the last epoch, no checkpoint picked. Published figures are
+from other people's runs, in other conditions, and stand here for comparison only. What
+the backbones need, and what the resizer adds at other sizes:
+`tools/analysis_tools/get_flops.py CONFIG`. Configs with `-aspect` keep the images'
+aspect ratios; their sizes and costs are those of a square image.
 
 Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
 """
@@ -139,12 +147,13 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
     if key not in costs:
         costs[key] = model_costs(build_model_to_count(cfg), size)
     cost, resizer = costs[key], cfg.model.resizer
+    output = MODELS.build(resizer).get_output_size(size)
     return {
         "Training Data": _DATASETS[dataset],
         "Resizer": _describe_resizer(resizer),
         # Text: mim's search takes no lists of numbers.
         "Input": f"{size[0]}x{size[1]}",
-        "Output": f"{resizer.output_size}x{resizer.output_size}",
+        "Output": f"{output[0]}x{output[1]}",
         "Parameters": cost.total.parameters,
         "FLOPs": cost.total.macs,
         "Resizer Parameters": cost.resizer.parameters,
@@ -163,7 +172,8 @@ def add_weights(
     root: Path,
     config: Path,
     files: dict[str, Path],
-    accuracy: float,
+    task: str,
+    metrics: dict[str, float],
     measured: str,
     trained: str,
 ) -> None:
@@ -173,7 +183,8 @@ def add_weights(
         root (Path): Root of the repository.
         config (Path): File of the config, known to the metafile.
         files (dict[str, Path]): "weights", "log" and perhaps "resizer".
-        accuracy (float): Top-1 (%) after the last epoch.
+        task (str): By its name in metafiles.
+        metrics (dict[str, float]): After the last epoch, by their names there.
         measured (str): Seed, machine, version and date.
         trained (str): From what, and how long.
 
@@ -196,9 +207,9 @@ def add_weights(
     entry["Weights"] = files["weights"].relative_to(root).as_posix()
     entry["Results"] = [
         {
-            "Task": "Image Classification",
+            "Task": task,
             "Dataset": facts["Training Data"],
-            "Metrics": {"Top 1 Accuracy": round(accuracy, 1)},
+            "Metrics": metrics,
         }
     ]
     text = yaml.safe_dump(meta, sort_keys=False, width=100)
@@ -297,8 +308,7 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
     sizes = [re.sub(r"^(\d+)x\1$", r"\1", meta[key]) for key in ("Input", "Output")]
     ours = "-"
     if results:
-        accuracy = results[0]["Metrics"]["Top 1 Accuracy"]
-        ours = f"{accuracy} ({meta['Measured']})"
+        ours = f"{show_metrics(results[0]['Metrics'])} ({meta['Measured']})"
     return [
         model["Name"],
         meta["Resizer"],
@@ -322,7 +332,7 @@ def _describe_weights(model: dict) -> list[str]:
         _link_beside(model["Weights"]),
         f"[config](../{model['Config']})",
         f"{meta['Training Data']}: {meta['Trained']}",
-        str(model["Results"][0]["Metrics"]["Top 1 Accuracy"]),
+        show_metrics(model["Results"][0]["Metrics"]),
         f"{meta['Weights Size'] / 1e6:.1f}",
         f"`{meta['Weights SHA256']}`",
         _link_beside(resizer) if resizer else "-",

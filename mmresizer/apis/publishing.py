@@ -23,6 +23,15 @@ from .checks import build_model, check_weights, load_checkpoint
 from .model_zoo import add_weights, check_entry
 
 FOLDER = "checkpoints"
+# Task -> what the log calls its metrics, what the metafiles call them, and decimals.
+_TASKS = {
+    "Image Classification": [("accuracy/top1", "Top 1 Accuracy", 1)],
+    "Image Quality Assessment": [
+        ("iqa/SRCC", "SRCC", 3),
+        ("iqa/PLCC", "PLCC", 3),
+        ("iqa/EMD", "EMD", 3),
+    ],
+}
 # Settings that make a result; folders, seeds and what is logged do not.
 _SETTINGS = (
     "model",
@@ -33,6 +42,7 @@ _SETTINGS = (
     "custom_hooks",
     "load_from",
     "train_dataloader.batch_size",
+    "train_dataloader.batch_sampler",
     "train_dataloader.dataset",
     "val_dataloader.dataset",
 )
@@ -76,7 +86,7 @@ def publish_model(
     check_weights(build_model(cfg), state, f"the checkpoint {checkpoint!r}")
     meta, day = _check_run(saved, cfg, checkpoint)
     log = _find_log(checkpoint, meta)
-    metrics = _last_metrics(log, cfg.train_cfg.max_epochs)
+    task, metrics = _last_metrics(log, cfg.train_cfg.max_epochs)
 
     facts: dict[str, Any] = dict(
         config=path.stem, seed=meta["seed"], epoch=meta["epoch"]
@@ -103,7 +113,7 @@ def publish_model(
     measured = f"seed {meta['seed']}; {machine}, torch {torch.__version__}, {day}"
     origin = cfg.get("load_from") or "random weights"
     trained = f"{meta['epoch']} epochs from {origin}, seed {meta['seed']}"
-    add_weights(root, path, files, metrics["accuracy/top1"], measured, trained)
+    add_weights(root, path, files, task, metrics, measured, trained)
     # Last: whatever fails before, the zoo has the files that its metafile names.
     ours = re.compile(re.escape(path.stem) + r"(_resizer)?_\d{8}-[0-9a-f]{8}\.\w+")
     for old in folder.iterdir():
@@ -189,16 +199,19 @@ def _find_log(checkpoint: str, meta: dict) -> Path:
     return log
 
 
-def _last_metrics(log: Path, epoch: int) -> dict[str, float]:
-    """Returns the metrics of the last epoch's validation."""
+def _last_metrics(log: Path, epoch: int) -> tuple[str, dict[str, float]]:
+    """Returns the task, and the metrics of the last epoch's validation."""
     try:
         lines = [json.loads(line) for line in log.read_text().splitlines()]
     except ValueError as e:
         raise InputError(f"the log {str(log)!r} must be JSON, a line each ({e})") from e
     for line in reversed(lines):
-        if "accuracy/top1" in line and line.get("step") == epoch:
-            return line
-    raise InputError(f"the log {str(log)!r} has no accuracy of epoch {epoch}")
+        for task, names in _TASKS.items():
+            if names[0][0] in line and line.get("step") == epoch:
+                found = [n for n in names if n[0] in line]
+                return task, {name: round(line[key], n) for key, name, n in found}
+    expected = " or ".join(names[0][0] for names in _TASKS.values())
+    raise InputError(f"the log {str(log)!r} has no {expected} of epoch {epoch}")
 
 
 def _save(folder: Path, stem: str, state: dict[str, Tensor], meta: dict) -> Path:

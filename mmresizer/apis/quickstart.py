@@ -12,9 +12,9 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils.flops import count_macs, count_parameters
 from mmresizer.visualization import draw_resizer
 
+from .models import load_model
 from .testing import evaluate_model
 from .training import train_model
-from .visualization import load_model
 
 ARMS = {
     "antialiased bilinear": "bilinear-aax4",

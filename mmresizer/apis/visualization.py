@@ -7,24 +7,12 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
-from torch import nn
 
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.visualization import draw_resizer
 
-from .checks import build_model, check_trained_weights
-
-
-def load_model(cfg: Config, checkpoint: str) -> nn.Module:
-    """Builds the model of a config with the weights of a checkpoint, in eval mode.
-
-    Raises:
-        InputError: If the checkpoint does not have exactly the model's weights.
-    """
-    model = build_model(cfg)
-    check_trained_weights(model, checkpoint)
-    return model.eval()
+from .models import load_model
 
 
 def visualize_resizer(

@@ -46,14 +46,16 @@ class IQAMetric(BaseMetric):
         for sample in data_samples:
             given = sample["gt_score"].double().cpu()
             scores = torch.arange(1, len(given) + 1, dtype=torch.double)
-            emd = None
             if "pred_score" in sample:
+                # Test-time augmentation averages the distribution alone.
                 predicted = sample["pred_score"].double().cpu()
+                mean = (predicted @ scores).item()
                 emd = earth_movers_distance(
                     predicted[None], given[None], self.emd_r
                 ).item()
-            means = float(sample["pred_mean"]), (given @ scores).item()
-            self.results.append((*means, emd))
+            else:
+                mean, emd = float(sample["pred_mean"]), None
+            self.results.append((mean, (given @ scores).item(), emd))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Computes all of them.

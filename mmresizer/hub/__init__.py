@@ -8,6 +8,7 @@ from .model_index import (
     download_models,
     find_model,
     list_models,
+    show_metrics,
 )
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "list_models",
     "register_loaders",
     "register_models",
+    "show_metrics",
 ]

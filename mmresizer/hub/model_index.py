@@ -84,7 +84,7 @@ class ZooModel:
         name (str): Name, that of its config.
         config (Path): File of the config.
         data (str): What it is trained on.
-        top1 (float, optional): Accuracy in percent, where it was measured.
+        metrics (dict[str, float]): What was measured, such as "Top 1 Accuracy" (%).
         measured (str, optional): Seed, machine, version and date of that.
         weights (Weights, optional): Of resizer and backbone.
         resizer (Weights, optional): Of the resizer alone.
@@ -94,11 +94,18 @@ class ZooModel:
     name: str
     config: Path
     data: str
-    top1: float | None
+    metrics: dict[str, float]
     measured: str | None
     weights: Weights | None
     resizer: Weights | None
     licence: str | None
+
+
+def show_metrics(metrics: dict[str, float]) -> str:
+    """Returns metrics in words: an accuracy as a number, others with their names."""
+    if "Top 1 Accuracy" in metrics:
+        return f"{metrics['Top 1 Accuracy']:.1f}"
+    return ", ".join(f"{key} {value:.3f}" for key, value in metrics.items()) or "-"
 
 
 def check_online(url: str) -> None:
@@ -134,7 +141,7 @@ def _read_entry(entry: dict) -> ZooModel:
         name=entry["Name"],
         config=_ROOT / entry["Config"],
         data=facts["Training Data"],
-        top1=results[0]["Metrics"]["Top 1 Accuracy"] if results else None,
+        metrics=results[0]["Metrics"] if results else {},
         measured=facts.get("Measured"),
         weights=_read_weights(entry.get("Weights"), "Weights", facts),
         resizer=_read_weights(facts.get("Resizer Weights"), "Resizer Weights", facts),
@@ -156,8 +163,8 @@ def list_models(pattern: str = "*") -> list[ZooModel]:
 
     Examples:
         >>> from mmresizer.hub import list_models
-        >>> [model.top1 for model in list_models("resizer*fine-textures*")]
-        [100.0]
+        >>> [model.metrics for model in list_models("resizer*fine-textures*")]
+        [{'Top 1 Accuracy': 100.0}]
     """
     models = _read_index()
     return [models[name] for name in sorted(fnmatch.filter(models, pattern))]

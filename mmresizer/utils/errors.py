@@ -13,6 +13,16 @@ class InputError(ValueError):
     """
 
 
+def check_int(name: str, value: object, least: int) -> None:
+    """Checks an argument that has to be an int, of at least a certain size.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if type(value) is not int or value < least:
+        raise InputError(f"{name} must be an int of {least} or more, got {value!r}")
+
+
 @contextmanager
 def exit_on_input_error() -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.

@@ -34,6 +34,7 @@ TYPES = {
 # Backbone in the name -> its type and what tells it from others of the type.
 BACKBONES = {
     "densenet121": ("DenseNet", {"arch": "121"}),
+    "efficientnet-b0": ("EfficientNet", {"arch": "b0"}),
     "efficientnet-lite0": (
         "mmresizer.ResizerTimmClassifier",
         {"model_name": "tf_efficientnet_lite0", "pretrained": False},
@@ -46,11 +47,15 @@ BACKBONES = {
     "swin-base": ("SwinTransformer", {"arch": "base", "img_size": 384}),
     "swin-large": ("SwinTransformer", {"arch": "large", "img_size": 384}),
 }
-# Dataset in the name -> its type and number of classes.
+# Dataset in the name -> its type and number of classes, None for scores.
 DATASETS = {
+    "ava": ("mmresizer.AVA", None),
     "cats-dogs": ("CustomDataset", 2),
     "cats-dogs-subset": ("CustomDataset", 2),
     "cub": ("CUB", 200),
+    "degraded-cats-dogs": ("mmresizer.DegradedImages", None),
+    "degraded-flowers12": ("mmresizer.DegradedImages", None),
+    "degraded-textures": ("mmresizer.DegradedTextures", None),
     "fine-textures": ("mmresizer.FineTextures", 8),
     "flowers12": ("CustomDataset", 12),
     "imagenette": ("mmresizer.Imagenette", 10),
@@ -77,7 +82,7 @@ def path(request):
 
 
 def test_finds_the_configs():
-    assert len(CONFIGS) >= 111
+    assert len(CONFIGS) >= 141
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
 
 
@@ -91,7 +96,12 @@ def test_name(path):
     assert resizer.type == kind
     assert resizer.get("interpolation", "bilinear") == interpolation
     assert resizer.get("antialias", False) == antialias
-    assert resizer.output_size == int(name["output"])
+    size = input_size(cfg)
+    aspect = "-aspect" in (name["setting"] or "")
+    assert (resizer.get("output_size") is None) == aspect
+    output = resizer.scale_factor * size[0] if aspect else resizer.output_size
+    assert output == int(name["output"])
+    assert float(name["factor"]) == round(size[0] / output, 2)
 
     backbone, arguments = BACKBONES[name["backbone"]]
     model = cfg.model.get("backbone", cfg.model)  # wrappers of timm have no parts
@@ -99,25 +109,36 @@ def test_name(path):
     assert {key: model[key] for key in arguments} == arguments
 
     dataset, num_classes = DATASETS[name["dataset"]]
-    assert cfg.model.get("head", cfg.model).num_classes == num_classes
-    assert cfg.data_preprocessor.num_classes == num_classes
+    head = cfg.model.get("head", cfg.model)
+    if num_classes is None:
+        assert head.type == "mmresizer.IQAHead"
+        assert cfg.test_evaluator.type == "mmresizer.IQAMetric"
+    else:
+        assert head.num_classes == num_classes
+        assert cfg.data_preprocessor.num_classes == num_classes
     batch = int(name["gpus"]) * int(name["batch"])
     assert cfg.auto_scale_lr.base_batch_size == batch
     assert cfg.train_dataloader.batch_size == int(name["batch"])
-    size = input_size(cfg)
-    assert float(name["factor"]) == round(size[0] / resizer.output_size, 2)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         assert loader.dataset.type == dataset
         assert pipeline_size(loader.dataset.pipeline, size) == size
+        sampler = loader.get("batch_sampler", {}).get("type")
+        assert sampler == ("mmresizer.AspectRatioBatchSampler" if aspect else None)
 
 
 def test_control(path):
-    """Each learned config has its control, and they differ in the resizer alone."""
+    """Each learned config has its control, and they differ in the resizer alone.
+
+    Interpolation is bilinear, and bicubic before models of quality, as in the paper.
+    """
     control = path.with_name(re.sub(r"^[a-z-]+x", "bilinearx", path.name))
+    if not control.exists():
+        control = path.with_name(re.sub(r"^[a-z-]+x", "bicubicx", path.name))
     configs = [load_once(p).to_dict() for p in (path, control)]
     resizers = [cfg["model"].pop("resizer") for cfg in configs]
     assert configs[0] == configs[1]
-    assert resizers[0].pop("output_size") == resizers[1].pop("output_size")
+    for key in ("output_size", "scale_factor"):
+        assert resizers[0].pop(key, None) == resizers[1].pop(key, None)
     assert (resizers[0] == resizers[1]) == (path == control)
 
 

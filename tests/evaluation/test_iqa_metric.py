@@ -75,7 +75,7 @@ def test_by_hand():
 def test_constant_predictions_have_no_correlation():
     samples = make_samples(5)
     for sample in samples:
-        sample["pred_mean"] = torch.tensor(5.0)
+        sample["pred_score"] = torch.full((10,), 0.1)
     found = evaluate(samples)
     assert all(math.isnan(found[f"iqa/{name}"]) for name in ("PLCC", "SRCC", "KRCC"))
     assert found["iqa/MSE"] > 0

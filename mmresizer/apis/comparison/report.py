@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from mmresizer.apis.benchmark import describe_machine
 from mmresizer.apis.checks import build_model
 from mmresizer.apis.costs import build_model_to_count, model_costs
+from mmresizer.apis.models import load_model
 from mmresizer.apis.pair_benchmark import measure_latencies
-from mmresizer.apis.visualization import load_model
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError

@@ -1,4 +1,4 @@
-# A minute of training for the demonstration.
+# From scratch, on a small dataset.
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01))
 param_scheduler = [
     dict(

@@ -1,0 +1,19 @@
+# AVA, stretched to squares of 320 px; a tenth of the images, drawn by a seed, for test.
+_base_ = ["iqa_bs32.py"]
+
+train_pipeline = [
+    dict(type="mmresizer.LoadImage"),
+    dict(type="Resize", scale=(320, 320), interpolation="bicubic", backend="pillow"),
+    dict(type="RandomFlip", prob=0.5, direction="horizontal"),
+    dict(type="PackInputs"),
+]
+test_pipeline = [
+    dict(type="mmresizer.LoadImage"),
+    dict(type="Resize", scale=(320, 320), interpolation="bicubic", backend="pillow"),
+    dict(type="PackInputs"),
+]
+
+dataset = dict(type="mmresizer.AVA", data_root="data/ava")
+train_dataloader = dict(dataset=dict(**dataset, split="train", pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**dataset, split="test", pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,7 @@
+_base_ = [
+    "../_base_/models/bicubic_efficientnet-b0_iqa.py",
+    "../_base_/datasets/ava-aspect_448.py",
+    "../_base_/schedules/paper_finetune_efficientnet-b0.py",
+]
+
+model = dict(resizer=dict(output_size=None, scale_factor=0.5))

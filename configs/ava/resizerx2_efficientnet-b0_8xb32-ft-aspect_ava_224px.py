@@ -1,0 +1,3 @@
+_base_ = ["bicubicx2_efficientnet-b0_8xb32-ft-aspect_ava_224px.py"]
+
+model = dict(resizer=dict(type="mmresizer.LearnedResizer", interpolation="bilinear"))

@@ -1,0 +1,3 @@
+_base_ = ["bicubicx2_inception-v2_8xb32-ft_ava_224px.py"]
+
+model = dict(resizer=dict(type="mmresizer.LearnedResizer", interpolation="bilinear"))
