@@ -253,6 +253,12 @@ def _check_training(cfg: Config, who: str) -> None:
             f"{who}: train_cfg.max_epochs must be an int of 1 or more, but is "
             f"{epochs!r}; a comparison trains by epochs"
         )
+    head = (cfg.get("model") or {}).get("head") or {}
+    if str(head.get("type")).endswith("IQAHead"):
+        raise InputError(
+            f"{who}: a comparison is of top-1 accuracies and needs a classifier, but "
+            f"the head is of type {head['type']!r}"
+        )
 
 
 def _check_model(cfg: Config, who: str) -> nn.Module:

@@ -202,6 +202,13 @@ def test_holdout_is_a_part_of_the_training_set(load):
         ),
         (dict(options={"train_cfg.max_epochs": "3"}), "must be an int .* is '3'"),
         (
+            dict(
+                config="mmresizer::degraded/"
+                "bicubicx4_resnet18-cifar-w16_1xb32_degraded-textures_24px.py"
+            ),
+            "needs a classifier, but the head is of type 'mmresizer.IQAHead'",
+        ),
+        (
             dict(options={"val_dataloader": None}),
             "`val_dataloader` must be a dict, but",
         ),
