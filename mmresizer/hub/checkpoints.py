@@ -49,7 +49,7 @@ def _get_method(owner: type, name: str) -> Callable:
     for known, names in _SAFE_METHODS:
         if owner is known and type(name) is str and name in names:
             return getattr(known, name)
-    raise pickle.UnpicklingError("Unsupported global: GLOBAL getattr ")
+    raise pickle.UnpicklingError("Unsupported global: GLOBAL builtins.getattr ")
 
 
 # What a training checkpoint of mmengine holds besides tensors.
@@ -102,7 +102,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 def _explain(error: Exception) -> str:
     """Says in a few words why a file was refused, without torch's advice."""
     text = " ".join(str(error).split())
-    if unknown := re.search(r"\bGLOBAL (\S+)", text):
+    if unknown := re.search(r"\bGLOBAL (\w+(?:\.\w+)+)", text):
         return f"loading it could run {unknown[1]}"
     if "TorchScript" in text:
         return "a TorchScript archive is a program"

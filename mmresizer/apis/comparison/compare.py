@@ -1,5 +1,6 @@
 """Trains the arms of a comparison and writes what came out."""
 
+import errno
 import signal
 import sys
 import time
@@ -46,13 +47,16 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> dict[str, Any]:
         dict[str, Any]: The summary, see :func:`summarize`.
 
     Raises:
-        InputError: If ``work_dir`` is in use, or holds runs of another spec.
+        InputError: If ``work_dir`` is in use, is full, is a file, or holds runs of
+            another spec or damaged ones.
         KeyboardInterrupt: If the user interrupts it, or it gets SIGTERM; what goes on
             is ended.
     """
     folder = Path(work_dir).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--work-dir must be a folder, but {work_dir!r} is a file")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", blocking=False):
             return _compare(spec, folder, executor)
     except Timeout as e:
@@ -60,12 +64,19 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> dict[str, Any]:
             f"another process works in --work-dir {work_dir!r}; wait for it, or take "
             "another"
         ) from e
+    except OSError as e:
+        if e.errno != errno.ENOSPC:
+            raise
+        raise InputError(
+            f"the disk of --work-dir {work_dir!r} is full; make room, and the same "
+            "command goes on with the runs that are left"
+        ) from e
 
 
 def _compare(spec: Spec, folder: Path, executor: Executor) -> dict[str, Any]:
     runs = plan_runs(spec, folder)
     for run in runs:
-        run.result()  # of another spec? Before anything is trained.
+        run.check()
     write_arms(spec, folder)
     with _interrupted_by_sigterm():
         ends = _train(runs, executor, partial(write_runs, spec, folder))
@@ -79,7 +90,8 @@ def _compare(spec: Spec, folder: Path, executor: Executor) -> dict[str, Any]:
         try:
             finish()
         except Exception as e:
-            print(f"no {what}: {type(e).__name__}: {e}", file=sys.stderr)
+            kind = "" if type(e) is RuntimeError else f"{type(e).__name__}: "
+            print(f"no {what}: {kind}{e}", file=sys.stderr)
     return write_report(folder)
 
 
@@ -139,6 +151,10 @@ def _train(
                     if run.parent is not None and run.parent not in ends:
                         continue
                     waiting.remove(run)
+                    if (settled := run.settled_result()) is not None:
+                        # Stage 1 was lost, and is again what it was.
+                        end(run, settled, settled_before=True)
+                        continue
                     parent = ends[run.parent] if run.parent is not None else None
                     if parent is not None and parent["status"] != "finished":
                         reason = f"stage 1 {parent['status']}: {parent['reason']}"

@@ -59,7 +59,11 @@ class ProgressDisplay:
             self._progress.remove_task(self._tasks.pop(run))
         if result["status"] == "finished":
             seconds = result["seconds"]
-            self._epoch_seconds[run.arm].append(seconds / run.epochs)
+            # With what a process needs to start.
+            whole = seconds
+            if run in self._started:
+                whole = time.monotonic() - self._started[run]
+            self._epoch_seconds[run.arm].append(whole / run.epochs)
             outcome = f"top-1 {result['top1'][-1]:.1f} %, {seconds:.0f} s"
         else:
             outcome = f"{result['status']}: {result['reason']}"

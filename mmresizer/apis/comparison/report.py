@@ -42,7 +42,23 @@ from .statistics import (
 
 _NUM_PICTURES = 4
 _MAX_LATENCY_ERROR = 0.15
-_TABLES = ("results.csv", "runs.csv", "arms.csv")
+_ARM_COLUMNS = (
+    "arm",
+    "control",
+    "base",
+    "input",
+    "input_size",
+    "output",
+    "resizer_params",
+    "params",
+    "resizer_gmac",
+    "gmac",
+)
+_TABLES = {
+    "results.csv": ("arm", "seed", "epoch", "top1", "loss"),
+    "runs.csv": ("arm", "seed", "status", "reason", "data", "val_data", "correct"),
+    "arms.csv": (*_ARM_COLUMNS, "latency_ratio", "latency_machine"),
+}
 _FACTS = "facts.json"
 
 
@@ -75,9 +91,8 @@ def write_runs(spec: Spec, folder: Path, ends: dict[Run, dict[str, Any]]) -> Non
             correct=result.get("correct", ""),
         )
         rows.append({**key, **end, **data})
-    columns = ["arm", "seed", "epoch", "top1", "loss"]
-    _write_csv(folder / "results.csv", pd.DataFrame(results, columns=columns))
-    _write_csv(folder / "runs.csv", pd.DataFrame(rows))
+    for name, table in (("results.csv", results), ("runs.csv", rows)):
+        _write_csv(folder / name, pd.DataFrame(table, columns=list(_TABLES[name])))
     finished = [end for end in ends.values() if end["status"] == "finished"]
     facts = dict(
         name=spec.name,
@@ -95,22 +110,35 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Reads a table of this module; no name of an arm is taken for a number."""
+def _read_table(path: Path) -> pd.DataFrame:
+    """Reads a table of this module; no name of an arm is taken for a number.
+
+    Raises:
+        InputError: If it is none.
+    """
     words = ("arm", "base", "input", "output", "status", "reason", "latency_machine")
     data = ("data", "val_data", "correct")
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys((*words, *data), str),
-        keep_default_na=False,
-        na_values={"latency_ratio": [""]},
-    )
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys((*words, *data), str),
+            keep_default_na=False,
+            na_values={"latency_ratio": [""]},
+        )
+    except ValueError as e:  # pandas' own among them
+        raise InputError(f"{str(path)!r} is no table of a comparison ({e})") from e
+    if absent := [name for name in _TABLES[path.name] if name not in table]:
+        raise InputError(
+            f"{str(path)!r} is no table of a comparison: it lacks the columns "
+            f"{', '.join(absent)}"
+        )
+    return table
 
 
 def write_arms(spec: Spec, folder: Path) -> None:
     """Writes ``arms.csv``: a row an arm, with sizes, parameters and arithmetic.
 
-    What is known of the latency is kept, if the arms are the same.
+    What is known of the latency of an arm is kept, if the arm is the same.
     """
     rows = []
     for arm in spec.arms:
@@ -129,12 +157,12 @@ def write_arms(spec: Spec, folder: Path) -> None:
                 gmac=round(costs.total.macs / 1e9, 4),
             )
         )
-    frame, path = pd.DataFrame(rows), folder / "arms.csv"
+    frame, path = pd.DataFrame(rows, columns=list(_ARM_COLUMNS)), folder / "arms.csv"
     if path.is_file():
-        known = _read_csv(path)
-        if known[frame.columns].equals(frame):
-            return
-    frame["latency_ratio"], frame["latency_machine"] = np.nan, ""
+        frame = frame.merge(_read_table(path), how="left")
+        frame["latency_machine"] = frame.latency_machine.fillna("")
+    else:
+        frame["latency_ratio"], frame["latency_machine"] = np.nan, ""
     _write_csv(path, frame)
 
 
@@ -149,7 +177,7 @@ def measure_latency(spec: Spec, folder: Path) -> None:
         RuntimeError: If the control takes longer or shorter than itself, because other
             work shares the machine. Nothing is added then.
     """
-    arms = _read_csv(folder / "arms.csv")
+    arms = _read_table(folder / "arms.csv")
     if arms.latency_ratio.notna().all():
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -206,7 +234,11 @@ def draw_arms(spec: Spec, ends: dict[Run, dict[str, Any]], folder: Path) -> None
         return
     dataset = DATASETS.build(arms[0].cfg.val_dataloader.dataset)
     # Spread over the set, which often has a class after the other.
-    indices = [i * len(dataset) // _NUM_PICTURES for i in range(_NUM_PICTURES)]
+    # Or in turns: one further each time.
+    indices = [
+        min(i * len(dataset) // _NUM_PICTURES + i, len(dataset) - 1)
+        for i in range(_NUM_PICTURES)
+    ]
     samples = [dataset[i] for i in indices]
     classes = getattr(dataset, "metainfo", {}).get("classes")
     labels = [sample["data_samples"].gt_label.item() for sample in samples]
@@ -225,13 +257,16 @@ def write_report(folder: Path) -> dict[str, Any]:
         dict[str, Any]: The summary, see :func:`summarize`.
 
     Raises:
-        InputError: If a table is missing.
+        InputError: If a table is missing or damaged.
     """
     for name in (*_TABLES, _FACTS):
         if not (folder / name).is_file():
             raise InputError(f"{str(folder)!r} has no {name} of a comparison")
-    results, runs, arms = (_read_csv(folder / name) for name in _TABLES)
-    facts = json.loads((folder / _FACTS).read_text())
+    results, runs, arms = (_read_table(folder / name) for name in _TABLES)
+    try:
+        facts = json.loads((folder / _FACTS).read_text())
+    except ValueError as e:
+        raise InputError(f"{str(folder / _FACTS)!r} must be JSON ({e})") from e
     summary = summarize(results, runs, arms, facts)
     write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     write_atomically(folder / "summary.md", render(summary))

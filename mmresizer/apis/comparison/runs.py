@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
+from mmresizer.apis.checks import load_checkpoint
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
 
@@ -75,7 +77,7 @@ class Run:
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
     def result(self) -> dict[str, Any] | None:
-        """Returns how the run ended, or None.
+        """Returns how the run ended; None if it has to be trained.
 
         Raises:
             InputError: If the folder holds a run of another config, seed or origin, or
@@ -84,8 +86,15 @@ class Run:
         path = self.folder / _RESULT
         if not path.is_file():
             return None
-        result = json.loads(path.read_text())
-        if result["fingerprint"] != self.fingerprint:
+        try:
+            result = json.loads(path.read_text())
+            fingerprint = result["fingerprint"]
+        except (ValueError, KeyError, TypeError) as e:
+            raise InputError(
+                f"{str(path)!r} is damaged; delete {str(self.folder)!r}, and the same "
+                "command repeats that run"
+            ) from e
+        if fingerprint != self.fingerprint:
             raise InputError(
                 f"{str(self.folder)!r} holds a run of another spec (its config or the "
                 "weights that it started from differ); take another --work-dir, or "
@@ -97,17 +106,41 @@ class Run:
         if not weights.is_file():
             raise InputError(
                 f"{str(weights)!r} is missing, though the run has finished; put it "
-                "back, or take another --work-dir"
+                f"back, or delete {str(self.folder)!r}, and the same command repeats it"
             )
         if self.parent is not None:
             origin = self.parent.result()
-            if origin is None or origin.get("weights") != result["origin"]:
+            if origin is None:  # it has to be trained again, and may come out the same
+                return None
+            if origin.get("weights") != result["origin"]:
                 raise InputError(
                     f"{str(self.folder)!r} was trained from other weights than those "
                     f"of {str(self.parent.folder)!r}; put these back, or take another "
                     "--work-dir"
                 )
         return result
+
+    def check(self) -> None:
+        """Checks what an earlier call has left, before anything is trained.
+
+        Raises:
+            InputError: See :meth:`result`; or if weights from which others start have
+                changed.
+        """
+        result = self.result()
+        if self.arm != STAGE1 or result is None or result["status"] != "finished":
+            return
+        weights = self.folder / WEIGHTS
+        try:
+            digest = weights_digest(str(weights))
+        except InputError:
+            digest = "damaged"
+        if digest != result["weights"]:
+            raise InputError(
+                f"{str(weights)!r} does not have the weights that the run has saved; "
+                f"put these back, or delete {str(self.folder)!r}, and the same command "
+                "repeats it"
+            )
 
     def settled_result(self) -> dict[str, Any] | None:
         """Returns how the run ended if another try would end in the same way."""
@@ -196,6 +229,19 @@ def end_run(
         if status == "finished":
             raise
     return result
+
+
+def weights_digest(path: str) -> str:
+    """Returns a digest of the tensors in a checkpoint, whatever else it notes.
+
+    Raises:
+        InputError: If it cannot be loaded.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(load_checkpoint(path)["state_dict"].items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _weights_in(settings: Any) -> Iterator[str]:

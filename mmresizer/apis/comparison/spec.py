@@ -1,14 +1,19 @@
 """The spec of a comparison: which arms are trained, from which weights, how often."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmresizer.apis.checks import check_data, load_checkpoint
 from mmresizer.apis.costs import (
@@ -18,6 +23,7 @@ from mmresizer.apis.costs import (
     model_costs,
 )
 from mmresizer.models.utils import get_resizer
+from mmresizer.registry import LOOPS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config, load_named_config
 
@@ -45,6 +51,8 @@ _ARM_KEYS = (
 _STAGE1_KEYS = ("options", "checkpoint")
 _HOLDOUT_KEYS = ("fold", "num_splits")
 _SWEEP_KEYS = ("arms", "input_sizes")
+# What mmengine takes besides the arguments of torch's DataLoader.
+_DATALOADER_KEYS = ("diff_rank_seed", "num_batch_per_epoch", "indices")
 _DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -234,7 +242,10 @@ def _read_checkpoint(stage1: Mapping) -> str | None:
         raise InputError("stage1 must have options, or a checkpoint, and not both")
     path = Path(str(checkpoint)).expanduser()
     if not path.is_file():
-        raise InputError(f"the stage-1 checkpoint {checkpoint!r} does not exist")
+        raise InputError(
+            f"the stage-1 checkpoint {checkpoint!r} does not exist, seen from "
+            f"{os.getcwd()!r}"
+        )
     load_checkpoint(str(path))
     return str(path.absolute())
 
@@ -253,6 +264,13 @@ def _check_training(cfg: Config, who: str) -> None:
             f"{who}: train_cfg.max_epochs must be an int of 1 or more, but is "
             f"{epochs!r}; a comparison trains by epochs"
         )
+    loop = str(cfg.train_cfg.get("type", "EpochBasedTrainLoop"))
+    accepted = {*signature(LOOPS.get(loop) or EpochBasedTrainLoop).parameters}
+    accepted = accepted - {"runner", "dataloader"} | {"type", "by_epoch"}
+    _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
+    accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
+    for name in _DATALOADERS:
+        _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
     head = (cfg.get("model") or {}).get("head") or {}
     if str(head.get("type")).endswith("IQAHead"):
         raise InputError(
@@ -265,9 +283,17 @@ def _check_model(cfg: Config, who: str) -> nn.Module:
     try:
         check_data(cfg, "train_dataloader", "val_dataloader")
         check_input_size(cfg)
-        return build_model_to_count(cfg)
+        model = build_model_to_count(cfg)
     except InputError as e:
         raise InputError(f"{who}: {e}") from e
+    try:
+        build_optim_wrapper(model, deepcopy(cfg.optim_wrapper))
+    except Exception as e:  # whatever a constructor raises on its arguments
+        reason = " ".join(str(e).split())
+        raise InputError(
+            f"{who}: cannot build optim_wrapper ({type(e).__name__}: {reason})"
+        ) from e
+    return model
 
 
 def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
@@ -311,6 +337,13 @@ def _merge(cfg: Config, what: str, values: Any, key: str | None = None) -> None:
     if not isinstance(values, Mapping):
         raise InputError(f"{what} must be a dict, but got {values!r}")
     values = {f"model.{key}": values} if key else values
+    known = {*cfg, *signature(Runner).parameters}
+    for name in values:
+        if str(name).partition(".")[0] not in known:
+            raise InputError(
+                f"{what} have {name!r}, which no config has; accepted are settings "
+                f"below {', '.join(sorted(known - {'self'}))}"
+            )
     try:
         cfg.merge_from_dict(deepcopy(dict(values)))
     except (TypeError, KeyError, AttributeError) as e:
@@ -461,7 +494,8 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
             f"epochs of an arm, but got {warmup!r}"
         )
     names = [entry["name"] for entry in entries]
-    folders = [arm.folder for arm in spec.arms]
+    # Some file systems do not tell capitals from small letters.
+    folders = [arm.folder.casefold() for arm in spec.arms]
     for i, name in enumerate(names):
         if folders[i] in (*folders[:i], "stage1"):
             raise InputError(
@@ -470,6 +504,8 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
             )
     if not spec.controls:
         raise InputError("at least one arm must be a control (control=True)")
+    if len(names) < 2:
+        raise InputError(f"arms must be two or more, to be compared, but got {names}")
     sizes = {
         arm.name: arm.output_size
         for arm, entry in zip(spec.arms, entries, strict=True)

@@ -13,10 +13,10 @@ import torch
 from mmresizer.apis.benchmark import describe_machine
 from mmresizer.apis.training import train_model
 from mmresizer.engine import DivergedError
+from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
-from mmresizer.utils.files import file_digest
 
-from .runs import RECORD, WEIGHTS, end_run
+from .runs import RECORD, WEIGHTS, end_run, weights_digest
 
 
 def train_run(folder: Path, fingerprint: str) -> str:
@@ -32,7 +32,7 @@ def train_run(folder: Path, fingerprint: str) -> str:
     start = time.monotonic()
     cfg = load_config(str(folder / "config.py"))
     try:
-        origin = file_digest(cfg.load_from) if _is_file(cfg.get("load_from")) else ""
+        origin = weights_digest(cfg.load_from) if _is_file(cfg.get("load_from")) else ""
         train_model(cfg)
         saved = folder / f"epoch_{cfg.train_cfg.max_epochs}.pth"
         saved.replace(folder / WEIGHTS)
@@ -41,7 +41,7 @@ def train_run(folder: Path, fingerprint: str) -> str:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         record.update(
             origin=origin,
-            weights=file_digest(folder / WEIGHTS),
+            weights=weights_digest(str(folder / WEIGHTS)),
             seconds=round(time.monotonic() - start, 1),
             machine=(
                 f"{describe_machine(device)} ({torch.get_num_threads()} CPU threads, "
@@ -55,7 +55,9 @@ def train_run(folder: Path, fingerprint: str) -> str:
         end_run(folder, fingerprint, "diverged", str(e))
         return "diverged"
     except Exception as e:  # whatever it is, the other runs go on
-        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        reason = " ".join(str(e).split())
+        if not isinstance(e, InputError):
+            reason = f"{type(e).__name__}: {reason}"
         end_run(folder, fingerprint, "failed", reason)
         raise
 

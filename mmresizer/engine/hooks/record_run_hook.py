@@ -78,7 +78,7 @@ class RecordRunHook(Hook):
         """
         assert isinstance(data_batch, dict)
         assert outputs is not None
-        loss = float(outputs["loss"])
+        loss = float(outputs["loss"].detach())
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss became {loss} in epoch {runner.epoch + 1}, iteration "

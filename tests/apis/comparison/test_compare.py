@@ -86,10 +86,10 @@ def command(spec, work_dir, *arguments):
 
 
 def facts_of(folder):
-    """All results but the times, which differ from run to run."""
+    """All results but the times, which differ, and are not kept if others work here."""
     summary = json.loads((folder / "summary.json").read_text())
     for arm in summary["arms"]:
-        del arm["latency_ratio"]
+        del arm["latency_ratio"], arm["latency_machine"]
     tables = [(folder / name).read_text() for name in TABLES]
     return summary, tables
 
@@ -150,6 +150,16 @@ def test_latency(write_spec, tmp_path, monkeypatch):
     report.measure_latency(spec, tmp_path)
     assert list(pd.read_csv(tmp_path / "arms.csv").latency_ratio) == [1.0, 2.5]
 
+    # An arm more leaves those of the others as they are.
+    arms = [
+        dict(name="bilinear", control=True),
+        dict(name="cheap", resizer=dict(LEARNED, stem_stride=2)),
+        dict(name="learned", resizer=LEARNED),
+    ]
+    write_arms(load_spec(str(write_spec(arms=arms))), tmp_path)
+    ratios = pd.read_csv(tmp_path / "arms.csv").latency_ratio
+    assert ratios.fillna(0).tolist() == [1.0, 0.0, 2.5]
+
 
 def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_path):
     whole, _ = whole
@@ -195,15 +205,32 @@ def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_
         "error: .*stage1/seed7/weights.pth' is missing, though", output.splitlines()[-1]
     )
 
-    # Arms do not outlive the stage 1 that they came from.
+    # So are damaged files, and arms that came from other weights.
     weights.write_bytes(content)
-    (parts / "runs/stage1/seed7/run.json").unlink()
+    record = parts / "runs/bilinear/seed7/run.json"
+    noted = record.read_bytes()
+    for file, damaged, sentence in (
+        (weights, content[:1000], "weights.pth' does not have the weights"),
+        (record, noted[:20], "run.json' is damaged; delete '"),
+        (
+            record,
+            noted.replace(b'"origin": "', b'"origin": "x'),
+            "bilinear/seed7' was trained from other weights than those of '.*stage1",
+        ),
+    ):
+        kept = file.read_bytes()
+        file.write_bytes(damaged)
+        status, output = run(*command(spec, parts))
+        assert status == 1
+        assert re.search(sentence, output.splitlines()[-1]), output
+        file.write_bytes(kept)
+
+    # A stage 1 that is lost is trained again, to the same weights: its arms stay.
+    shutil.rmtree(weights.parent)
     status, output = run(*command(spec, parts))
-    assert status == 1
-    assert re.search(
-        "bilinear/seed7' was trained from other weights than those of '.*stage1/seed7'",
-        output.splitlines()[-1],
-    )
+    assert status == 0, output
+    assert len(re.findall(r"\(before\)", output)) == 5
+    assert facts_of(parts) == facts_of(whole)
 
     # Another spec does not mix with these runs.
     options = SMALL | {"optim_wrapper.optimizer.lr": 0.1}
@@ -374,6 +401,10 @@ def test_one_process_a_folder(write_spec, run, tmp_path):
         ([], "give a spec, or --report DIR, and not both"),
         (["absent.py"], "the config 'absent.py' does not exist"),
         (["--report", "absent"], "'absent' has no results.csv of a comparison"),
+        (
+            ["comparisons/fine_textures.py", "--work-dir", "README.md"],
+            "--work-dir must be a folder, but 'README.md' is a file",
+        ),
     ],
 )
 def test_refuses(run_tool, arguments, sentence):

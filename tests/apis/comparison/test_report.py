@@ -170,6 +170,15 @@ def test_report_from_files(tmp_path, names):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["stage1"][0] == 42
     assert (tmp_path / "accuracy_over_epochs.png").is_file()
+    for name, fault in (
+        ("results.csv", r"results\.csv' is no table of a comparison: it lacks .* arm,"),
+        ("facts.json", r"facts\.json' must be JSON"),
+    ):
+        kept = (tmp_path / name).read_text()
+        (tmp_path / name).write_text("garbage")
+        with pytest.raises(InputError, match=fault):
+            write_report(tmp_path)
+        (tmp_path / name).write_text(kept)
     (tmp_path / "arms.csv").unlink()
     with pytest.raises(InputError, match=r"has no arms.csv of a comparison"):
         write_report(tmp_path)

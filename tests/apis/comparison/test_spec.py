@@ -202,6 +202,31 @@ def test_holdout_is_a_part_of_the_training_set(load):
         ),
         (dict(options={"train_cfg.max_epochs": "3"}), "must be an int .* is '3'"),
         (
+            dict(arms=[dict(name="a", control=True, options={"train_dataloder.x": 1})]),
+            "options of 'a' have 'train_dataloder.x', which no config has; accepted",
+        ),
+        (
+            dict(options={"train_cfg.max_epoch": 3}),
+            "train_cfg has an unknown key 'max_epoch'; accepted .*max_epochs",
+        ),
+        (
+            dict(options={"val_dataloader.batchsize": 3}),
+            "val_dataloader has an unknown key 'batchsize'; accepted .*batch_size",
+        ),
+        (
+            dict(options={"optim_wrapper.optimizer.lrr": 3}),
+            "arm 'bilinear': cannot build optim_wrapper .*'lrr'",
+        ),
+        (
+            dict(stage1=dict(options={"optim_wrapper.optimiser.lr": 3})),
+            "stage 1: cannot build optim_wrapper .*'optimiser'",
+        ),
+        (dict(arms=[BILINEAR]), r"arms must be two or more.* got \['bilinear'\]"),
+        (
+            dict(arms=[BILINEAR, dict(name="Bilinear")]),
+            "'bilinear', of arm 'Bilinear', is taken already",
+        ),
+        (
             dict(
                 config="mmresizer::degraded/"
                 "bicubicx4_resnet18-cifar-w16_1xb32_degraded-textures_24px.py"
