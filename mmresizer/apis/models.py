@@ -90,10 +90,11 @@ def load_named_model(
     cfg, weights = find_config(model)
     checkpoint = weights if checkpoint is None else os.fspath(checkpoint)
     if checkpoint is None:
-        raise InputError(
-            f"{str(getattr(model, 'filename', model))!r} needs a checkpoint: "
-            "it has no published weights"
-        )
+        name = str(getattr(model, "filename", model))
+        published = "it has no published weights"
+        if name.endswith(".py"):
+            published = "a config comes without weights, a name of the zoo with them"
+        raise InputError(f"{name!r} needs a checkpoint: {published}")
     loaded = load_model(cfg, checkpoint)
     loaded._config = cfg  # type: ignore[assignment]
     return loaded

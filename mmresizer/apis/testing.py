@@ -87,7 +87,15 @@ def enable_tta(cfg: Config) -> None:
     The config's ``tta_model`` and ``tta_pipeline`` are used where it has them;
     otherwise the class scores of the image and its mirror image are averaged, as in
     MMPretrain.
+
+    Raises:
+        InputError: If the model predicts a single score, which that does not average.
     """
+    if "tta_model" not in cfg and (cfg.model.get("head") or {}).get("regression"):
+        raise InputError(
+            "test-time augmentation averages distributions, but model.head.regression "
+            "is True; set a tta_model of your own"
+        )
     cfg.setdefault("tta_model", dict(type="mmpretrain.AverageClsScoreTTA"))
     if "tta_pipeline" not in cfg:
         *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)

@@ -150,6 +150,10 @@ class AVA(BaseDataset):
             )
         if not 0 < test_part < 1:
             raise InputError(f"test_part must be between 0 and 1, got {test_part!r}")
+        if type(seed) is not int or seed < 0:
+            raise InputError(f"seed must be an int of 0 or more, got {seed!r}")
+        if test_lists is not None and not test_lists:
+            raise InputError(f"test_lists must name a file or more, got {test_lists!r}")
         if on_fault not in ("skip", "raise"):
             raise InputError(f"on_fault must be 'skip' or 'raise', got {on_fault!r}")
         self.split = split
@@ -167,6 +171,7 @@ class AVA(BaseDataset):
         ratings = read_ratings(self.ann_file)
         faults = dict(ratings.faults)
         test = self._test_ids(ratings.ids)
+        faults["names of test lists without a rating"] = sorted(test - {*ratings.ids})
         folder = Path(self.img_prefix)
         if not folder.is_dir():
             raise InputError(f"the folder of images {str(folder)!r} does not exist")
@@ -232,8 +237,13 @@ class AVA(BaseDataset):
         summary = f"AVA, {self.split}: {count:,} images"
         if parts:
             summary += f"; left out: {', '.join(parts)}"
-        if not count or (parts and self.on_fault == "raise"):
+        if not count:
             raise InputError(summary)
+        if parts and self.on_fault == "raise":
+            raise InputError(
+                f"AVA, {self.split}, is at fault: {', '.join(parts)}; "
+                "on_fault='skip' leaves them out"
+            )
         print_log(summary, logger="current")
 
 

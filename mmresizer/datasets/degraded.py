@@ -173,7 +173,7 @@ class DegradedImages(_Degraded):
     """Image files, degraded by a known amount.
 
     Args:
-        data_root (str): Folder with a folder for each class, or with images.
+        data_root (str): Folder of one split, all images below which are taken.
         split (str): "train" or "val", which draw other degradations. Defaults to
             "train".
         seed (int): Defaults to 0.
@@ -206,6 +206,8 @@ class DegradedImages(_Degraded):
 
     def load_data_list(self) -> list[dict]:
         """Lists the image files, in the order of their names."""
+        if not Path(self.data_root).is_dir():
+            raise InputError(f"the folder {self.data_root!r} does not exist")
         paths = sorted(Path(self.data_root).rglob("*"))
         files = [str(p) for p in paths if p.suffix.lower() in self.EXTENSIONS]
         if not files:

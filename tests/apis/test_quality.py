@@ -377,7 +377,7 @@ def test_the_tool(folder, iqa, tmp_path, run_tool):
     ("kind", "sentence"),
     [
         ("no folder", "none of the 1 images could be scored"),
-        ("no weights", "needs a checkpoint: it has no published weights"),
+        ("no weights", "needs a checkpoint: a config comes without weights"),
         ("another head", "must be an IQAHead, but is LinearClsHead"),
         ("its own sheet", "would be overwritten; take another folder"),
         ("its own folder", "has no images .* outside of the output folder"),

@@ -55,7 +55,7 @@ def test_cuts_off_little():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(size=450), r"multiple of divisor \(16\), got 450"),
+        (dict(size=450), r"positive multiple of divisor \(16\), got 450"),
         (dict(size=0), "got 0"),
         (dict(size=448, ratios=[]), r"ratios must be positive numbers, got \[\]"),
         (dict(size=448, ratios=[1, 0]), "got"),

@@ -71,7 +71,7 @@ def test_tells_what_it_leaves_out_in_one_summary(folder, log):
 
 
 def test_refuses_faults_if_asked_to(folder):
-    with pytest.raises(InputError, match=r"left out: 2 malformed lines \(line 8"):
+    with pytest.raises(InputError, match=r"at fault: 2 malformed lines \(line 8"):
         load(folder, on_fault="raise")
     lines = (folder / "AVA.txt").read_text().splitlines()[:3]
     (folder / "AVA.txt").write_text("\n".join(lines))
@@ -111,6 +111,8 @@ def test_official_split(folder):
 
     assert names(split="test") == ["12", "13"]
     assert names(split="train") == ["11"]
+    with pytest.raises(InputError, match=r"test lists without a rating \(99999\)"):
+        names(split="train", on_fault="raise")
     (folder / "b_test.jpgl").write_text("<html>")
     with pytest.raises(
         InputError, match=r"b_test\.jpgl' must have a name of the table"
@@ -124,6 +126,8 @@ def test_official_split(folder):
         (dict(split="val"), "split must be one of train, test, all, got 'val'"),
         (dict(test_part=1), "test_part must be between 0 and 1, got 1"),
         (dict(on_fault="stop"), "on_fault must be 'skip' or 'raise', got 'stop'"),
+        (dict(seed="a"), "seed must be an int of 0 or more, got 'a'"),
+        (dict(test_lists=[]), r"test_lists must name a file or more, got \[\]"),
         (
             dict(ann_file="none.txt"),
             r"the table of ratings '.*none\.txt' does not exist",

@@ -97,3 +97,10 @@ def test_trains_and_tests(folder, run, run_tool, tmp_path):
     given = np.array([s["gt_score"].double().numpy() @ scores for s in augmented])
     expected = stats.pearsonr(averaged, given).statistic
     assert f"iqa/PLCC: {expected:.4f}" in output
+    status, output = run_tool(
+        "test.py", config, weights, "--work-dir", tmp_path, "--tta",
+        "--cfg-options", "model.head.regression=True",
+    )  # fmt: skip
+    assert status == 1
+    assert "averages distributions, but model.head.regression is True" in output
+    assert "Traceback" not in output

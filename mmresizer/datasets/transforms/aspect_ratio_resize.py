@@ -33,7 +33,8 @@ class AspectRatioResize(BaseTransform):
         backend (str): "pillow", which antialiases, or "cv2". Defaults to "pillow".
 
     Raises:
-        InputError: If ``size`` is no multiple of ``divisor``, or a ratio not positive.
+        InputError: If ``size`` is no positive multiple of ``divisor``, or a ratio not
+            positive.
     """
 
     def __init__(
@@ -44,9 +45,10 @@ class AspectRatioResize(BaseTransform):
         interpolation: str = "bicubic",
         backend: str = "pillow",
     ):
-        if divisor < 1 or size < 1 or size % divisor:
+        if type(size) is not int or divisor < 1 or size < 1 or size % divisor:
             raise InputError(
-                f"size must be a multiple of divisor ({divisor!r}), got {size!r}"
+                f"size must be a positive multiple of divisor ({divisor!r}), got "
+                f"{size!r}"
             )
         if not ratios or min(ratios) <= 0:
             raise InputError(f"ratios must be positive numbers, got {ratios!r}")
