@@ -61,6 +61,17 @@ def make_cub(root):
         (root / name).write_text("".join(lines))
 
 
+def make_ava(root):
+    ids = range(40)
+    write_images(root / "images", [f"{i}.jpg" for i in ids])
+    lines = [f"{i} {i} 0 1 2 3 4 5 4 3 2 1 0 0 0" for i in ids]
+    (root / "AVA.txt").write_text("\n".join(lines))
+
+
+def make_images_to_degrade(train):
+    make_class_folders(train.parent, ("daisy", "iris"))
+
+
 FLOWERS = sorted(
     {
         line.split("/")[1]
@@ -89,6 +100,15 @@ FAMILIES = {
         root, FLOWERS
     ),
     "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px": lambda root: None,
+    "resizerx1.43_densenet121_8xb32-ft_ava_224px": make_ava,
+    "resizerx2_efficientnet-b0_8xb32-ft-aspect_ava_224px": make_ava,
+    "resizerx4_resnet18-cifar-w16_1xb32_degraded-flowers12_56px": (
+        make_images_to_degrade
+    ),
+    "resizerx4_resnet18-cifar-w16_1xb32_degraded-textures_24px": lambda root: None,
+    "resizerx4_resnet18-cifar-w16_1xb32-aspect_degraded-cats-dogs_80px": (
+        make_images_to_degrade
+    ),
 }
 
 

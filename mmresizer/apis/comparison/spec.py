@@ -52,7 +52,7 @@ _STAGE1_KEYS = ("options", "checkpoint")
 _HOLDOUT_KEYS = ("fold", "num_splits")
 _SWEEP_KEYS = ("arms", "input_sizes")
 # What mmengine takes besides the arguments of torch's DataLoader.
-_DATALOADER_KEYS = ("diff_rank_seed", "num_batch_per_epoch", "indices")
+_DATALOADER_KEYS = ("diff_rank_seed", "num_batch_per_epoch", "indices", "_scope_")
 _DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -266,7 +266,7 @@ def _check_training(cfg: Config, who: str) -> None:
         )
     loop = str(cfg.train_cfg.get("type", "EpochBasedTrainLoop"))
     accepted = {*signature(LOOPS.get(loop) or EpochBasedTrainLoop).parameters}
-    accepted = accepted - {"runner", "dataloader"} | {"type", "by_epoch"}
+    accepted = accepted - {"runner", "dataloader"} | {"type", "_scope_", "by_epoch"}
     _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
     accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
