@@ -12,6 +12,8 @@ from mmresizer.utils.cli import load_config, load_named_config
 
 from .checks import build_model, check_trained_weights
 
+_CONFIG_SUFFIXES = (".py", ".yml", ".yaml", ".json")
+
 
 def load_model(cfg: Config, checkpoint: str) -> nn.Module:
     """Builds the model of a config with the weights of a checkpoint, in eval mode.
@@ -56,7 +58,7 @@ def find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]:
     if isinstance(model, Config):
         return model, None
     name = str(model).removeprefix(SCHEME)
-    if name.endswith((".py", ".yml", ".yaml", ".json")):
+    if name.endswith(_CONFIG_SUFFIXES):
         return load_named_config(name), None
     found = find_model(name)
     weights = f"{SCHEME}{name}" if found.weights else None
@@ -92,7 +94,7 @@ def load_named_model(
     if checkpoint is None:
         name = str(getattr(model, "filename", model))
         published = "it has no published weights"
-        if name.endswith(".py"):
+        if name.endswith(_CONFIG_SUFFIXES):
             published = "a config comes without weights, a name of the zoo with them"
         raise InputError(f"{name!r} needs a checkpoint: {published}")
     loaded = load_model(cfg, checkpoint)

@@ -206,8 +206,6 @@ class DegradedImages(_Degraded):
 
     def load_data_list(self) -> list[dict]:
         """Lists the image files, in the order of their names."""
-        if not Path(self.data_root).is_dir():
-            raise InputError(f"the folder {self.data_root!r} does not exist")
         paths = sorted(Path(self.data_root).rglob("*"))
         files = [str(p) for p in paths if p.suffix.lower() in self.EXTENSIONS]
         if not files:
