@@ -21,6 +21,7 @@ import pytest
 import torch
 from mmengine.hub import get_config
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 
 from mmresizer.registry import MODELS
 
@@ -29,6 +30,9 @@ DATA = ROOT / "data"
 
 # Each command has a thread: two processes on two cores would otherwise fight for them.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
 
 DEMO = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 
@@ -39,6 +43,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("data") and not (DATA / "flowers12").is_dir():
             item.add_marker(pytest.mark.skip(reason="needs data/flowers12 (README.md)"))
+
+
+@pytest.fixture(autouse=True)
+def forget_mmdet():
+    """Drops the default scope that a detector's config sets for good."""
+    yield
+    scopes = DefaultScope._instance_dict
+    for name in [n for n, scope in scopes.items() if scope.scope_name == "mmdet"]:
+        del scopes[name]
 
 
 @pytest.fixture
