@@ -6,6 +6,7 @@ from .classifiers import (
     ResizerHuggingFaceClassifier,
     ResizerTimmClassifier,
 )
+from .detectors import ResizerDetector
 from .heads import IQAHead
 from .losses import EMDLoss
 from .resizers import (
@@ -24,6 +25,7 @@ __all__ = [
     "LearnedResizer",
     "MULLERResizer",
     "ResizerClassifier",
+    "ResizerDetector",
     "ResizerHuggingFaceClassifier",
     "ResizerTimmClassifier",
 ]
