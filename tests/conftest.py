@@ -54,7 +54,7 @@ def forget_mmdet():
         del scopes[name]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run():
     """Runs a command in the repository; returns (status, output)."""
 
@@ -74,7 +74,7 @@ def run():
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_tool(run):
     """Runs ``python tools/NAME ...``; returns (status, output)."""
 

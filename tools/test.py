@@ -4,7 +4,7 @@ import argparse
 
 import torch
 
-from mmresizer.apis import enable_tta, evaluate_model
+from mmresizer.apis import enable_tta, evaluate_model, set_visualization
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, load_run_config
 
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
         "--interval",
         type=int,
         default=1,
-        help="one image of so many goes to --show-dir",
+        help="one image of so many goes to --show-dir; of detectors all do",
     )
     return parser.parse_args()
 
@@ -53,12 +53,7 @@ def main() -> None:
     if args.interval < 1:
         raise InputError(f"--interval must be at least 1, but got {args.interval}")
     if args.show_dir:
-        cfg.default_hooks.visualization = dict(
-            type="mmpretrain.VisualizationHook",
-            enable=True,
-            interval=args.interval,
-            out_dir=args.show_dir,
-        )
+        set_visualization(cfg, args.show_dir, args.interval)
     if args.tta:
         enable_tta(cfg)
     evaluate_model(cfg, args.checkpoint, out=args.out, out_item=args.out_item)

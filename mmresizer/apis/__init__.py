@@ -8,7 +8,7 @@ from .quality import (
     write_scores,
 )
 from .resizing import ImageResizer, resize_images
-from .testing import enable_tta, evaluate_model
+from .testing import enable_tta, evaluate_model, set_visualization
 from .training import train_model
 from .visualization import visualize_resizer
 
@@ -21,6 +21,7 @@ __all__ = [
     "evaluate_model",
     "predict_quality",
     "resize_images",
+    "set_visualization",
     "train_model",
     "visualize_resizer",
     "write_scores",

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -15,14 +16,19 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, Runner
+from mmpretrain.models import BaseClassifier
 from torch import Tensor, nn
 
+from mmresizer.models.detectors import ResizerDetector
 from mmresizer.registry import MODELS, RUNNERS
 from mmresizer.utils import InputError
 
 # Part of the backbone that a checkpoint to start from must hold. Position tables, which
 # backbones adapt to the image size while loading, are the reason why it is not all.
 _MIN_MATCHING_PART = 0.75
+
+# Datasets that write their folder when it is not there.
+_SELF_WRITING = ("mmresizer.TexturedShapes",)
 
 
 @contextmanager
@@ -110,6 +116,39 @@ def _class_folders(dataset: object) -> set[str]:
     return set(getattr(dataset, "folder_to_idx", {}))
 
 
+def find_task(cfg: Config) -> Literal["classification", "detection"]:
+    """Returns what the model of a config is for.
+
+    Raises:
+        InputError: If there is no model, or it is for something else.
+    """
+    model = cfg.get("model")
+    if not isinstance(model, dict):
+        raise InputError(f"the config {cfg.filename} has no `model`")
+    model = model.get("module", model)  # test-time augmentation wraps it
+    init_default_scope(cfg.get("default_scope", "mmengine"))
+    kind = model.get("type")
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            cls = registry.get(kind)
+    else:
+        cls = kind
+    if isinstance(cls, type) and issubclass(cls, ResizerDetector):
+        return "detection"
+    is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
+    if cls is not None and not is_classifier:  # building says what an unknown name is
+        raise InputError(
+            f"the model of {cfg.filename} must be an image classifier or a "
+            f"ResizerDetector, but it is of type {kind!r}"
+        )
+    return "classification"
+
+
+def has_mmdet() -> bool:
+    """Says whether MMDetection is installed, and mmcv's operators that it needs."""
+    return all(find_spec(name) is not None for name in ("mmdet", "mmcv._ext"))
+
+
 def build_model(cfg: Config) -> nn.Module:
     """Builds the model on its own, to find faults of the config before a run starts.
 
@@ -142,12 +181,14 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
-    """Sets what MMPretrain's models need, where the config says nothing."""
+    """Sets what the models need, where the config says nothing."""
+    # Images of a detection batch differ in size: the data preprocessor stacks them.
+    collate = "pseudo_collate" if find_task(cfg) == "detection" else "default_collate"
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         dataloader = cfg.get(name)
         if dataloader is None:
             continue
-        dataloader.setdefault("collate_fn", dict(type="default_collate"))
+        dataloader.setdefault("collate_fn", dict(type=collate))
         dataloader.setdefault("pin_memory", torch.cuda.is_available())
         dataloader.setdefault(
             "persistent_workers", dataloader.get("num_workers", 0) > 0
@@ -166,6 +207,8 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
     """
     for name in dataloaders:
         for dataset in _iter_datasets(cfg.get(name) or {}):
+            if dataset.get("type") in _SELF_WRITING:
+                continue
             root = dataset.get("data_root")
             prefix = dataset.get("data_prefix") or ""
             prefixes = prefix.values() if isinstance(prefix, Mapping) else [prefix]

@@ -8,18 +8,17 @@ from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpretrain.models import BaseClassifier
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmresizer.datasets import DegradedTextures, FineTextures
+from mmresizer.models import ResizerDetector
 from mmresizer.models.utils import get_resizer
-from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.flops import Cost, count_costs, count_macs
 
-from .checks import build_model
+from .checks import build_model, find_task
+from .detector_costs import prepare_to_count
 
 # For :func:`input_size` where it is None.
 DEFAULT_SIZE = (224, 224)
@@ -35,6 +34,7 @@ _MADE = {f"mmresizer.{cls.__name__}": cls for cls in (DegradedTextures, FineText
 _SIZE_ORDERS = {
     "AspectRatioResize": 1,  # its square shape; the others have about as many pixels
     "CenterCrop": -1,
+    "Pad": -1,
     "Resize": -1,
     "EfficientNetCenterCrop": 1,
     "EfficientNetRandomCrop": 1,
@@ -62,7 +62,11 @@ class ModelCosts(NamedTuple):
 
 
 def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
-    """Counts what a classifier with a resizer costs for one image.
+    """Counts what a classifier or detector with a resizer costs for one image.
+
+    A detector ends where the boxes would be decoded; one of two stages has as many
+    proposals as it may have. Of deformable attention the linear layers are counted:
+    torch counts no products of its sampling.
 
     Args:
         model (Config | nn.Module): The config, or its model from
@@ -70,8 +74,8 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
         size (tuple[int, int]): Height and width of the input in pixels.
 
     Raises:
-        InputError: If the config's model cannot be built, is no classifier, has no
-            resizer, or does not take such an input.
+        InputError: If the config's model cannot be built, is no classifier or detector,
+            has no resizer, or does not take such an input.
     """
     if isinstance(model, Config):
         model = build_model_to_count(model)
@@ -108,12 +112,13 @@ def check_input_size(cfg: Config) -> None:
 
     The trial run is on the meta device or on the CPU. What fails there for another
     reason than the size, such as an operator for CUDA alone, may run elsewhere.
+    Detectors take images of any size, and say themselves which are too small.
 
     Raises:
         InputError: If the model refuses an image of this size.
     """
     size = input_size(cfg)
-    if size is None or "resizer" not in cfg.model:
+    if size is None or "resizer" not in cfg.model or find_task(cfg) == "detection":
         return
     try:
         model_costs(cfg, size)
@@ -134,31 +139,38 @@ def _in_channels(model: nn.Module) -> int:
 
 
 def build_model_to_count(cfg: Config) -> nn.Module:
-    """Builds the classifier of a config without weights, where it runs without.
+    """Builds the model of a config without weights, where it runs without.
 
     It is on the meta device: a forward pass takes neither memory nor arithmetic. A
     model that looks at values as it runs is on the CPU instead, with random weights.
     Nothing is downloaded.
 
     Raises:
-        InputError: If the model is no classifier, or cannot be built.
+        InputError: If the model is no classifier or detector, or cannot be built.
     """
     cfg = deepcopy(cfg)
     cfg.setdefault("launcher", "none")
-    check_is_classifier(cfg)
+    find_task(cfg)
     for part in (cfg.model, cfg.model.get("backbone")):
         if isinstance(part, dict):  # timm's and Hugging Face's models load at once
             part.pop("pretrained", None)
     try:
         with _EmptyOnMeta():
-            model = build_model(cfg).to("meta")
+            model = _build_prepared(cfg).to("meta")
     except InputError:
-        return build_model(cfg)
+        return _build_prepared(cfg)
     try:
         model_costs(model, input_size(cfg) or DEFAULT_SIZE)
     except InputError as e:
         if isinstance(e.__cause__, NotImplementedError) or "meta" in str(e.__cause__):
-            return build_model(cfg)
+            return _build_prepared(cfg)
+    return model
+
+
+def _build_prepared(cfg: Config) -> nn.Module:
+    model = build_model(cfg)
+    if isinstance(model, ResizerDetector):
+        prepare_to_count(model)
     return model
 
 
@@ -176,33 +188,11 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def check_is_classifier(cfg: Config) -> None:
-    """Checks that the model of a config is an image classifier.
-
-    Raises:
-        InputError: If there is no model, or it is another one.
-    """
-    model = cfg.get("model")
-    if not isinstance(model, dict):
-        raise InputError(f"the config {cfg.filename} has no `model`")
-    model = model.get("module", model)  # test-time augmentation wraps it
-    init_default_scope(cfg.get("default_scope", "mmengine"))
-    kind = model.get("type")
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            cls = registry.get(kind)
-    else:
-        cls = kind
-    is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
-    if cls is not None and not is_classifier:  # building says what an unknown name is
-        raise InputError(
-            f"the model of {cfg.filename} must be an image classifier, but it is of "
-            f"type {kind!r}"
-        )
-
-
 def input_size(cfg: Config) -> tuple[int, int] | None:
     """Returns the (height, width) that the test pipeline of a config delivers.
+
+    Images of detectors keep their aspect ratios: theirs is the size of the largest
+    landscape image.
 
     Returns:
         tuple[int, int], optional: None if the config does not say it.
@@ -215,7 +205,18 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
     if made is not None:
         default = signature(made).parameters["image_size"].default
         image_size = (dataset.get("image_size", default),) * 2
-    return pipeline_size(dataset.get("pipeline") or [], image_size)
+    pipeline = dataset.get("pipeline") or []
+    if cfg.get("model") and find_task(cfg) == "detection":
+        pipeline = [_fill_scale(transform) for transform in pipeline]
+    return pipeline_size(pipeline, image_size)
+
+
+def _fill_scale(transform: dict) -> dict:
+    """Returns a transform that makes the largest landscape image of any."""
+    scale = transform.get("scale")
+    if not transform.get("keep_ratio") or not isinstance(scale, list | tuple):
+        return transform
+    return {**transform, "keep_ratio": False, "scale": sorted(scale, reverse=True)}
 
 
 def pipeline_size(

@@ -8,12 +8,13 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from mmresizer.hub import show_metrics
+from mmresizer.hub import MMDETECTION, show_metrics
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import file_digest, write_atomically
 
+from .checks import find_task, has_mmdet
 from .comparison.overview import make_table, render_overview, render_steadiness
 from .costs import ModelCosts, build_model_to_count, input_size, model_costs
 
@@ -26,6 +27,7 @@ _DATASETS = {
     "ava": "AVA",
     "cats-dogs": "Asirra Cats and Dogs",
     "cats-dogs-subset": "Asirra Cats and Dogs (900 + 1,000 images)",
+    "coco": "COCO 2017",
     "cub": "CUB-200-2011",
     "degraded-cats-dogs": "Degraded Cats and Dogs (900 + 1,000 images)",
     "degraded-flowers12": "Degraded Flowers17 (720 + 240 images)",
@@ -35,6 +37,7 @@ _DATASETS = {
     "imagenette": "Imagenette",
     "imagewoof": "Imagewoof",
     "in1k": "ImageNet-1k",
+    "textured-shapes": "TexturedShapes",
 }
 
 _HEADER = (
@@ -75,7 +78,8 @@ in %, or what is named, of the last epoch, no checkpoint picked. Published figur
 from other people's runs, in other conditions, and stand here for comparison only. What
 the backbones need, and what the resizer adds at other sizes:
 `tools/analysis_tools/get_flops.py CONFIG`. Configs with `-aspect` keep the images'
-aspect ratios; their sizes and costs are those of a square image.
+aspect ratios; their sizes and costs are those of a square image. Detectors keep them
+too: theirs are those of the largest landscape image.
 
 Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
 """
@@ -89,7 +93,8 @@ def list_configs(root: Path) -> list[Path]:
 def update_metafiles(root: Path) -> None:
     """Writes what follows from the configs into the metafiles, and ``model-index.yml``.
 
-    Of an entry, ``Results``, ``Weights`` and what else is not counted here is kept.
+    Of an entry, ``Results``, ``Weights`` and what else is not counted here is kept; of
+    detectors, all of it where MMDetection is not installed.
 
     Args:
         root (Path): Root of the repository.
@@ -109,13 +114,15 @@ def update_metafiles(root: Path) -> None:
         meta["Models"] = []
         for path in paths:
             entry = known.get(path.stem, {})
-            facts = get_facts(load_config(str(path)), path.stem, costs)
+            facts = dict(entry.get("Metadata", {}))
+            if facts.get("Library") != MMDETECTION or has_mmdet():
+                facts |= get_facts(load_config(str(path)), path.stem, costs)
             meta["Models"].append(
                 {
                     **entry,
                     "Name": path.stem,
                     "In Collection": collection["Name"],
-                    "Metadata": {**entry.get("Metadata", {}), **facts},
+                    "Metadata": facts,
                     "Config": path.relative_to(root).as_posix(),
                 }
             )
@@ -148,7 +155,9 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         costs[key] = model_costs(build_model_to_count(cfg), size)
     cost, resizer = costs[key], cfg.model.resizer
     output = MODELS.build(resizer).get_output_size(size)
+    library = {"Library": MMDETECTION} if find_task(cfg) == "detection" else {}
     return {
+        **library,
         "Training Data": _DATASETS[dataset],
         "Resizer": _describe_resizer(resizer),
         # Text: mim's search takes no lists of numbers.

@@ -17,13 +17,15 @@ from .checks import (
     check_data,
     check_test_classes,
     check_trained_weights,
+    find_task,
     set_dataloader_defaults,
 )
-from .costs import check_input_size, check_is_classifier
+from .costs import check_input_size
 
 # What `mmengine.dump` can write.
 _METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")
 _PREDICTION_FORMATS = (".pkl", ".pickle")
+_DETECTION_META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
 
 
 def evaluate_model(
@@ -57,7 +59,6 @@ def evaluate_model(
             raise InputError(f"--out must be a file that can be written, got {out!r}")
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
-    check_is_classifier(cfg)
     for name in ("test_dataloader", "test_cfg", "test_evaluator"):
         if cfg.get(name) is None:
             raise InputError(
@@ -84,9 +85,9 @@ def evaluate_model(
 def enable_tta(cfg: Config) -> None:
     """Turns on test-time augmentation, in place.
 
-    The config's ``tta_model`` and ``tta_pipeline`` are used where it has them;
-    otherwise the class scores of the image and its mirror image are averaged, as in
-    MMPretrain.
+    The config's ``tta_model`` and ``tta_pipeline`` are used where it has them.
+    Otherwise the image and its mirror image are: their class scores are averaged as in
+    MMPretrain, or their boxes merged as in MMDetection.
 
     Raises:
         InputError: If the model predicts a single score, which that does not average.
@@ -96,11 +97,46 @@ def enable_tta(cfg: Config) -> None:
             "test-time augmentation averages distributions, but model.head.regression "
             "is True; set a tta_model of your own"
         )
-    cfg.setdefault("tta_model", dict(type="mmpretrain.AverageClsScoreTTA"))
+    detection = find_task(cfg) == "detection"
+    nms = dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100)
+    cfg.setdefault(
+        "tta_model",
+        dict(type="DetTTAModel", tta_cfg=nms)  # in mmengine's registry
+        if detection
+        else dict(type="mmpretrain.AverageClsScoreTTA"),
+    )
     if "tta_pipeline" not in cfg:
         *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)
+        if detection:  # what merges the boxes has to know which image was flipped
+            pack.meta_keys = (*_DETECTION_META_KEYS, "flip", "flip_direction")
         flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
         augment = dict(type="TestTimeAug", transforms=[flips, [pack]])
         cfg.tta_pipeline = [*steps, augment]
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def set_visualization(cfg: Config, out_dir: str, interval: int = 1) -> None:
+    """Has test images written with their predictions, in place.
+
+    Args:
+        cfg (Config): Config of the Runner.
+        out_dir (str): Folder for the images.
+        interval (int): One image of so many. Defaults to 1.
+    """
+    if find_task(cfg) == "detection":
+        # The hook joins its folder to the run's; an absolute one stays as it is.
+        hook = dict(
+            type="mmdet.DetVisualizationHook",
+            draw=True,
+            interval=interval,
+            test_out_dir=str(Path(out_dir).resolve()),
+        )
+    else:
+        hook = dict(
+            type="mmpretrain.VisualizationHook",
+            enable=True,
+            interval=interval,
+            out_dir=out_dir,
+        )
+    cfg.default_hooks.visualization = hook

@@ -18,7 +18,7 @@ from .checks import (
     find_checkpoint_to_resume,
     set_dataloader_defaults,
 )
-from .costs import check_input_size, check_is_classifier
+from .costs import check_input_size
 
 
 def train_model(cfg: Config) -> nn.Module:
@@ -39,7 +39,6 @@ def train_model(cfg: Config) -> nn.Module:
     """
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
-    check_is_classifier(cfg)
     for name in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if cfg.get(name) is None:
             raise InputError(

@@ -3,6 +3,7 @@
 from .checkpoints import SCHEME, register_loaders
 from .mmpretrain_hub import register_models
 from .model_index import (
+    MMDETECTION,
     Weights,
     ZooModel,
     download_models,
@@ -12,6 +13,7 @@ from .model_index import (
 )
 
 __all__ = [
+    "MMDETECTION",
     "SCHEME",
     "Weights",
     "ZooModel",

@@ -17,6 +17,9 @@ from mmresizer.utils.cli import load_config
 from mmresizer.utils.download import download, is_published
 from mmresizer.utils.files import write_atomically
 
+# What metafiles call the library of detectors; models without a name are MMPretrain's.
+MMDETECTION = "MMDetection"
+
 # Configs, metafiles and weights, in the wheel as in the repository.
 _ROOT = Path(__file__).parents[1] / ".mim"
 
@@ -89,6 +92,7 @@ class ZooModel:
         weights (Weights, optional): Of resizer and backbone.
         resizer (Weights, optional): Of the resizer alone.
         licence (str, optional): Of the weights.
+        library (str): "MMPretrain", or "MMDetection", which detectors need.
     """
 
     name: str
@@ -99,6 +103,7 @@ class ZooModel:
     weights: Weights | None
     resizer: Weights | None
     licence: str | None
+    library: str
 
 
 def show_metrics(metrics: dict[str, float]) -> str:
@@ -146,6 +151,7 @@ def _read_entry(entry: dict) -> ZooModel:
         weights=_read_weights(entry.get("Weights"), "Weights", facts),
         resizer=_read_weights(facts.get("Resizer Weights"), "Resizer Weights", facts),
         licence=facts.get("License"),
+        library=facts.get("Library", "MMPretrain"),
     )
 
 

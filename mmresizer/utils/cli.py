@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.hub import get_config
 
-from .errors import InputError
+from .errors import HOW_TO_INSTALL_MMDET, InputError
 
 
 class _ConfigOptions(DictAction):
@@ -88,10 +88,10 @@ def load_config(path: str, options: dict | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
     except Exception as e:  # a config is a program: it can fail in any way
-        reason = " ".join(str(e).split())
-        raise InputError(
-            f"cannot read the config {path!r} ({type(e).__name__}: {reason})"
-        ) from e
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        if "mmdet is not installed" in reason:
+            reason += f"; {HOW_TO_INSTALL_MMDET}"
+        raise InputError(f"cannot read the config {path!r} ({reason})") from e
     cfg.setdefault("launcher", "none")
     if options:
         cfg.merge_from_dict(options)
@@ -125,7 +125,8 @@ def load_run_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     default = os.path.join("work_dirs", Path(args.config).stem)
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or default
-    randomness = cfg.setdefault("randomness", {})
+    cfg.setdefault("randomness", dict(seed=None))  # the Runner asks for one
+    randomness = cfg.randomness
     if args.seed is not None:
         randomness.seed = args.seed
     if args.deterministic:

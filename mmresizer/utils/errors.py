@@ -6,6 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+# For messages.
+HOW_TO_INSTALL_MMDET = (
+    "`bash tools/setup_env.sh --detection` installs MMDetection and mmcv's operators; "
+    "in an environment of your own: `pip install onedl-mmdetection` and "
+    "`MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir "
+    "--force-reinstall --no-deps onedl-mmcv`"
+)
+
+
 class InputError(ValueError):
     """The input (config, argument, image, checkpoint, ...) is at fault, not the code.
 

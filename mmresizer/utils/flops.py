@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from .errors import InputError
@@ -66,7 +67,13 @@ def count_costs(
         display=False, custom_mapping=dict.fromkeys(flop_registry, _count_elements)
     )
     try:
-        with torch.no_grad(), _attention_by_products(), macs, activations:
+        with (
+            torch.no_grad(),
+            _attention_by_products(),
+            _ShapesOnCPU(),
+            macs,
+            activations,
+        ):
             module.eval()(torch.zeros(1, in_channels, *input_size, device=device))
     except Exception as e:  # layers refuse an input in any way
         reason = next(iter(str(e).strip().splitlines()), "")
@@ -92,6 +99,26 @@ def count_costs(
 
 def _count_elements(*args, out_shape: torch.Size, **kwargs) -> int:
     return math.prod(out_shape)
+
+
+class _ShapesOnCPU(TorchFunctionMode):
+    """Keeps tensors of whole numbers on the CPU while a model runs on the meta device.
+
+    Models that attend to maps of several sizes hold these sizes in tensors, and look at
+    their values.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if any(isinstance(arg, Tensor) and arg.is_meta for arg in args):
+            args = [
+                arg.to("meta") if isinstance(arg, Tensor) and arg.ndim else arg
+                for arg in args
+            ]
+        result = func(*args, **(kwargs or {}))
+        moved = func is Tensor.to and result.is_meta and not args[0].is_meta
+        if moved and not result.is_floating_point():
+            return args[0].to(result.dtype)
+        return result
 
 
 @contextmanager

@@ -159,10 +159,13 @@ def _resize(model: BaseModel, resizer, image: Tensor) -> tuple[np.ndarray, ...]:
     outputs = inputs, resizer.interpolate(inputs), resizer(inputs)
     mean = getattr(preprocessor, "mean", inputs.new_zeros(1, 1, 1))
     std = getattr(preprocessor, "std", inputs.new_ones(1, 1, 1))
+    # MMPretrain's preprocessor has the one, MMDetection's the other.
+    names = ("to_rgb", "_channel_conversion")
+    is_rgb = any(getattr(preprocessor, name, False) for name in names)
     pictures = []
     for output in outputs:
         picture = (output[0] * std + mean).float()
-        if picture.shape[0] == 3 and not getattr(preprocessor, "to_rgb", False):
+        if picture.shape[0] == 3 and not is_rgb:
             picture = picture.flip(0)  # OpenMMLab's pipelines deliver BGR
         elif picture.shape[0] not in (1, 3):
             picture = picture[:3] if picture.shape[0] > 3 else picture[:1]

@@ -3,19 +3,23 @@
 import re
 from collections import defaultdict
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from mmengine.config import Config
+from mmengine.hub import get_config
 from modelindex.load_model_index import load
 
-from mmresizer.apis.checks import build_model
+from mmresizer.apis.checks import build_model, has_mmdet
 from mmresizer.apis.costs import (
     input_size,
     pipeline_size,
 )
 from mmresizer.apis.model_zoo import get_facts, list_configs, render_pages
+from mmresizer.registry import MODELS
 from mmresizer.utils.cli import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +51,25 @@ BACKBONES = {
     "swin-base": ("SwinTransformer", {"arch": "base", "img_size": 384}),
     "swin-large": ("SwinTransformer", {"arch": "large", "img_size": 384}),
 }
+# Detector and backbone in the name -> type of the detector and config of the backbone.
+DETECTORS = {
+    "dino-4scale-r50": ("DINO", "ResNet", {"depth": 50}),
+    "faster-rcnn-r18w16-fpn": (
+        "FasterRCNN",
+        "ResNet",
+        {"depth": 18, "base_channels": 16},
+    ),
+    "faster-rcnn-r50-fpn": ("FasterRCNN", "ResNet", {"depth": 50}),
+    "mask-rcnn-r50-fpn": ("MaskRCNN", "ResNet", {"depth": 50}),
+    "retinanet-r50-fpn": ("RetinaNet", "ResNet", {"depth": 50}),
+    "rtmdet-s": ("RTMDet", "CSPNeXt", {"deepen_factor": 0.33, "widen_factor": 0.5}),
+}
 # Dataset in the name -> its type and number of classes, None for scores.
 DATASETS = {
     "ava": ("mmresizer.AVA", None),
     "cats-dogs": ("CustomDataset", 2),
     "cats-dogs-subset": ("CustomDataset", 2),
+    "coco": ("CocoDataset", 80),
     "cub": ("CUB", 200),
     "degraded-cats-dogs": ("mmresizer.DegradedImages", None),
     "degraded-flowers12": ("mmresizer.DegradedImages", None),
@@ -61,6 +79,7 @@ DATASETS = {
     "imagenette": ("mmresizer.Imagenette", 10),
     "imagewoof": ("mmresizer.Imagewoof", 10),
     "in1k": ("ImageNet", 1000),
+    "textured-shapes": ("mmresizer.TexturedShapes", 4),
 }
 METADATA = {
     model["Name"]: model["Metadata"]
@@ -76,16 +95,34 @@ def load_once(path):
     return load_config(str(path))
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+NEEDS_MMDET = pytest.mark.skipif(
+    not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)"
+)
+
+
+def is_detector(path):
+    """Without mmdet such a config cannot be read; the metafile says it."""
+    return METADATA.get(path.stem, {}).get("Library") == "MMDetection"
+
+
+def params(paths):
+    return [
+        pytest.param(p, id=p.stem, marks=NEEDS_MMDET if is_detector(p) else ())
+        for p in paths
+    ]
+
+
+@pytest.fixture(params=params(CONFIGS))
 def path(request):
     return request.param
 
 
 def test_finds_the_configs():
-    assert len(CONFIGS) >= 141
+    assert len(CONFIGS) >= 161
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
 
 
+@pytest.mark.parametrize("path", params(p for p in CONFIGS if not is_detector(p)))
 def test_name(path):
     """What the name says is what the resolved config says."""
     name = NAME.fullmatch(path.stem)
@@ -124,6 +161,39 @@ def test_name(path):
         assert pipeline_size(loader.dataset.pipeline, size) == size
         sampler = loader.get("batch_sampler", {}).get("type")
         assert sampler == ("mmresizer.AspectRatioBatchSampler" if aspect else None)
+
+
+@NEEDS_MMDET
+@pytest.mark.parametrize("path", params(p for p in CONFIGS if is_detector(p)))
+def test_name_of_detector(path):
+    """Of detectors the output is the short side of what they were built for."""
+    name = NAME.fullmatch(path.stem)
+    assert name, path.stem
+    cfg = load_once(path)
+    assert cfg.default_scope == "mmdet"
+    assert "mmresizer" in cfg.custom_imports.imports
+    model = cfg.model
+    assert model.type == "mmresizer.ResizerDetector"
+    kind, interpolation, antialias = TYPES[name["resizer"]]
+    assert model.resizer.type == kind
+    assert model.resizer.get("interpolation", "bilinear") == interpolation
+    assert model.resizer.get("antialias", False) == antialias
+    size = input_size(cfg)
+    output = MODELS.build(model.resizer).get_output_size(size)
+    assert min(output) == int(name["output"])
+    assert float(name["factor"]) == round(min(size) / min(output), 2)
+
+    detector, backbone, arguments = DETECTORS[name["backbone"]]
+    assert (model.detector, model.backbone.type) == (detector, backbone)
+    assert {key: model.backbone[key] for key in arguments} == arguments
+    dataset, num_classes = DATASETS[name["dataset"]]
+    head = model.get("bbox_head") or model.roi_head.bbox_head
+    assert head.num_classes == num_classes
+    batch = int(name["gpus"]) * int(name["batch"])
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.train_dataloader.batch_size == int(name["batch"])
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.type == dataset
 
 
 def test_control(path):
@@ -186,6 +256,90 @@ def test_stable_recipe(stable):
     if stable.stem.startswith("resizer"):
         assert cfg["model"]["resizer"].pop("zero_init") is True
     assert cfg == plain
+
+
+COCO = [path for path in CONFIGS if path.parent.name == "coco"]
+# What they start from, in MMDetection.
+PLAIN = {
+    "dino-4scale-r50": "dino/dino-4scale_r50_8xb2-12e_coco",
+    "faster-rcnn-r50-fpn": "faster_rcnn/faster-rcnn_r50_fpn_1x_coco",
+    "mask-rcnn-r50-fpn": "mask_rcnn/mask-rcnn_r50_fpn_1x_coco",
+    "retinanet-r50-fpn": "retinanet/retinanet_r50_fpn_1x_coco",
+    "rtmdet-s": "rtmdet/rtmdet_s_8xb32-300e_coco",
+}
+
+
+@cache
+def load_plain(name):
+    """Returns MMDetection's config of a detector, and the address of its weights."""
+    folder, _, stem = PLAIN[name].partition("/")
+    root = Path(find_spec("mmdet").origin).parent / ".mim/configs"
+    models = yaml.safe_load((root / folder / "metafile.yml").read_text())["Models"]
+    (weights,) = [model["Weights"] for model in models if model["Name"] == stem]
+    return get_config(f"mmdet::{PLAIN[name]}.py"), weights
+
+
+def find_sizes(pipeline):
+    """Yields the numbers of pixels in a pipeline, in order."""
+    for step in pipeline:
+        if isinstance(step, list):
+            yield from find_sizes(step)
+            continue
+        yield from find_sizes(step.get("transforms", []))
+        for key in ("scale", "scales", "crop_size", "size"):
+            yield from np.ravel(step.get(key, []))
+
+
+def test_finds_configs_of_coco():
+    assert len(COCO) == 4 * len(PLAIN)
+
+
+@NEEDS_MMDET
+@pytest.mark.parametrize("path", params(COCO))
+def test_coco_is_mmdetections(path):
+    """Its detector and weights, its pipelines at the factor, a tenth of its rate."""
+    name = NAME.fullmatch(path.stem)
+    factor = float(name["factor"])
+    cfg = load_once(path)
+    plain, weights = load_plain(name["backbone"])
+    assert cfg.load_from == weights
+    model, expected = cfg.model.to_dict(), plain.model.to_dict()
+    resizer, divisor = model.pop("resizer"), model.pop("size_divisor")
+    assert resizer["scale_factor"] == pytest.approx(1 / factor)
+    del model["type"], model["_scope_"]
+    assert model.pop("detector") == expected.pop("type")
+    assert model["backbone"].pop("init_cfg") is None
+    del expected["backbone"]["init_cfg"]
+    # Padded batches are whole pixels for the detector, in its own multiple.
+    padding = model["data_preprocessor"].pop("pad_size_divisor", None)
+    own = expected["data_preprocessor"].pop("pad_size_divisor", None)
+    if own:
+        assert padding / factor % own == 0
+    assert divisor == (own or 32)
+    assert model == expected
+
+    rtmdet = name["backbone"] == "rtmdet-s"
+    train = plain.train_pipeline_stage2 if rtmdet else plain.train_pipeline
+    pipelines = [
+        (cfg.train_dataloader.dataset.pipeline, train),
+        (cfg.val_dataloader.dataset.pipeline, plain.test_pipeline),
+        (cfg.test_dataloader.dataset.pipeline, plain.test_pipeline),
+    ]
+    if rtmdet:
+        pipelines.append((cfg.tta_pipeline, plain.tta_pipeline))
+    for ours, theirs in pipelines:
+        sizes = [factor * size for size in find_sizes(theirs)]
+        assert sizes
+        assert list(find_sizes(ours)) == pytest.approx(sizes, abs=0.5)
+
+    ours, theirs = cfg.optim_wrapper.to_dict(), plain.optim_wrapper.to_dict()
+    ours.pop("_scope_", None)
+    rates = [wrapper["optimizer"].pop("lr") for wrapper in (ours, theirs)]
+    assert rates[0] == pytest.approx(rates[1] / 10)
+    assert ours == theirs
+    assert cfg.train_cfg.max_epochs == 6
+    assert cfg.param_scheduler == load_once(COCO[0]).param_scheduler
+    assert cfg.custom_hooks[-1] == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Each family trains on a small stand-in of its dataset, in its layout on the disk."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmresizer.apis import train_model
+from mmresizer.apis.checks import has_mmdet
 from mmresizer.datasets import Imagenette, Imagewoof
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -72,6 +74,36 @@ def make_images_to_degrade(train):
     make_class_folders(train.parent, ("daisy", "iris"))
 
 
+def make_coco(root):
+    """All 80 classes by name; each image has a square of each of two of them."""
+    from mmdet.datasets import CocoDataset
+
+    classes = CocoDataset.METAINFO["classes"]
+    categories = [{"id": i, "name": name} for i, name in enumerate(classes, 1)]
+    (root / "annotations").mkdir(parents=True)
+    for split in ("train2017", "val2017"):
+        names = [f"{i}.jpg" for i in range(4)]
+        write_images(root / split, names)
+        images, annotations = [], []
+        for i, name in enumerate(names):
+            images.append({"id": i, "file_name": name, "height": 40, "width": 60})
+            for x, category in ((4, 1), (34, 2)):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": i,
+                        "category_id": category,
+                        "bbox": [x, 8, 22, 22],
+                        "area": 484,
+                        "iscrowd": 0,
+                        "segmentation": [[x, 8, x + 22, 8, x + 22, 30, x, 30]],
+                    }
+                )
+        content = dict(images=images, annotations=annotations, categories=categories)
+        file = root / "annotations" / f"instances_{split}.json"
+        file.write_text(json.dumps(content))
+
+
 FLOWERS = sorted(
     {
         line.split("/")[1]
@@ -112,9 +144,27 @@ FAMILIES = {
 }
 
 
+# Backbones and necks of a tenth of the weights, on images of a tenth of the size.
+RESNET18 = {"backbone": {"depth": 18, "base_channels": 16}}
+FPN = RESNET18 | {"neck": {"in_channels": [16, 32, 64, 128]}}
+BOXES = {"roi_head": {"bbox_head": {"fc_out_channels": 32}}}
+DETECTORS = {
+    "bilinearx2_faster-rcnn-r50-fpn_8xb2_coco_800px": (make_coco, FPN | BOXES),
+    "resizerx1.5_faster-rcnn-r50-fpn_8xb2_coco_800px": (make_coco, FPN | BOXES),
+    "resizerx2_mask-rcnn-r50-fpn_8xb2_coco_800px": (make_coco, FPN | BOXES),
+    "resizerx2_retinanet-r50-fpn_8xb2_coco_800px": (make_coco, FPN),
+    "resizerx2_rtmdet-s_8xb32_coco_640px": (make_coco, {}),
+    "resizerx2_dino-4scale-r50_8xb2_coco_800px": (
+        make_coco,
+        RESNET18 | {"neck": {"in_channels": [32, 64, 128]}, "num_queries": 9},
+    ),
+}
+
+
 def test_every_family_is_here():
     folders = {path.name for path in CONFIGS.glob("[!_]*") if path.is_dir()}
-    assert {find(name).parent.name for name in FAMILIES} == folders
+    folders.remove("textured_shapes")  # tests/tools/test_detection.py
+    assert {find(name).parent.name for name in [*FAMILIES, *DETECTORS]} == folders
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -148,3 +198,46 @@ def test_two_iterations(name, tmp_path, monkeypatch):
     bias = saved["state_dict"]["resizer.out.bias"]
     assert bias.isfinite().all()
     assert bias.any()
+
+
+def shrink(steps):
+    """Divides all sizes of a pipeline by ten, in place."""
+    for step in steps:
+        if isinstance(step, list):
+            shrink(step)
+            continue
+        shrink(step.get("transforms", []))
+        for key in step.keys() & {"scale", "scales", "crop_size", "size"}:
+            sizes = (np.array(step[key]) // 10).tolist()
+            step[key] = [*map(tuple, sizes)] if key == "scales" else tuple(sizes)
+
+
+@pytest.mark.skipif(not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)")
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detector(name, tmp_path, monkeypatch):
+    """By its pipelines and its recipe, two iterations and a validation."""
+    monkeypatch.chdir(tmp_path)
+    make, model = DETECTORS[name]
+    cfg = Config.fromfile(find(name))
+    make(tmp_path / cfg.train_dataloader.dataset.data_root)
+    cfg.merge_from_dict(
+        {
+            "model": model,
+            "train_cfg.max_epochs": 1,
+            "load_from": None,
+            "launcher": "none",
+            "work_dir": str(tmp_path / "work_dir"),
+        }
+    )
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        shrink(loader.dataset.pipeline)
+    train_model(cfg)
+    saved = torch.load(
+        tmp_path / "work_dir" / "epoch_1.pth", map_location="cpu", weights_only=False
+    )
+    assert saved["meta"]["iter"] == 2
+    weights = saved["state_dict"]
+    assert all(value.isfinite().all() for value in weights.values())
+    # The learned ones start at zero.
+    assert name.startswith("bilinear") or weights["resizer.out.bias"].any()

@@ -14,8 +14,14 @@ NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
 
 
 def test_lists_our_models_beside_mmpretrains():
-    ours = {model.name for model in list_models("*resizer*")}
+    ours = {
+        model.name
+        for model in list_models("*resizer*")
+        if model.library == "MMPretrain"
+    }
     assert set(list_mmpretrain("*resizer*")) == ours
+    assert list_models("*_coco_*")
+    assert not list_mmpretrain("*_coco_*")  # detectors
     assert "resnet50_8xb32_in1k" in list_mmpretrain("resnet50*")
 
 

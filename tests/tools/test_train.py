@@ -308,7 +308,10 @@ def test_refuses_another_task(run_tool, demo_config, tmp_path):
     config = demo_config(**{"model": dict(type="SimCLR", _delete_=True)})
     status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
     assert status == 1
-    assert re.search(r"must be an image classifier, .*type 'SimCLR'", error(output))
+    assert re.search(
+        r"must be an image classifier or a ResizerDetector, .*type 'SimCLR'",
+        error(output),
+    )
 
 
 def test_passes_over_stray_files(run_tool, flowers_config, image_folder, tmp_path):

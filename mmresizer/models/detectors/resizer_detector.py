@@ -12,16 +12,11 @@ from torch import Tensor, nn
 from mmresizer.models.utils import report_fresh_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
-
-_INSTALL = (
-    "`bash tools/setup_env.sh --detection` installs both; in an environment of your "
-    "own: `pip install onedl-mmdetection` and `MMCV_WITH_OPS=1 pip install "
-    "--no-build-isolation --no-cache-dir --force-reinstall --no-deps onedl-mmcv`"
-)
 
 
 class _Frame(NamedTuple):
@@ -231,8 +226,8 @@ def _find_detector(detector: str | type | None) -> type:
         from mmdet.registry import MODELS as DETECTORS
     except ImportError as error:
         raise InputError(
-            f"ResizerDetector needs MMDetection, which is not installed ({error}). "
-            f"{_INSTALL}"
+            f"ResizerDetector needs MMDetection, which is not installed ({error}); "
+            f"{HOW_TO_INSTALL_MMDET}"
         ) from error
     try:
         import mmcv.ops  # noqa: F401
@@ -240,7 +235,7 @@ def _find_detector(detector: str | type | None) -> type:
     except ImportError as error:
         raise InputError(
             "MMDetection needs mmcv's compiled operators, and this mmcv has none "
-            f"({error}). {_INSTALL}"
+            f"({error}); {HOW_TO_INSTALL_MMDET}"
         ) from error
     found = DETECTORS.get(detector) if isinstance(detector, str) else detector
     if not inspect.isclass(found) or not issubclass(found, BaseDetector):

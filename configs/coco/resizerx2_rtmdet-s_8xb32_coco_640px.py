@@ -1,0 +1,4 @@
+_base_ = ["bilinearx2_rtmdet-s_8xb32_coco_640px.py"]
+
+# It starts as the plain interpolation of the control.
+model = dict(resizer=dict(type="mmresizer.LearnedResizer", zero_init=True))

@@ -1,0 +1,209 @@
+"""Detectors by the tools: training, resuming, evaluation, pictures, comparison."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mmresizer.apis.detector_comparison import compare_detectors, summarize
+from mmresizer.utils import InputError
+
+ROOT = Path(__file__).parents[2]
+NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"
+CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
+
+
+def write_config(folder, data_root, prefix="resizer", lines=""):
+    """Writes the config, cut down to 8 + 4 images and an epoch; returns its path."""
+    base = CONFIG.with_name(CONFIG.name.replace("resizer", prefix, 1))
+    data = f'dict(data_root="{data_root}", num_train=8, num_val=4)'
+    path = folder / f"{prefix}.py"
+    path.write_text(f"""
+_base_ = ["{base}"]
+train_dataloader = dict(batch_size=4, num_workers=0, dataset={data})
+val_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
+test_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
+val_evaluator = dict(ann_file="{data_root}/annotations/instances_val.json")
+test_evaluator = dict(ann_file="{data_root}/annotations/instances_val.json")
+train_cfg = dict(max_epochs=1, val_interval=1)
+{lines}
+""")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(run_tool, tmp_path_factory):
+    """A run of one epoch: (config, work_dir, output)."""
+    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
+    folder = tmp_path_factory.mktemp("detection")
+    config = write_config(folder, folder / "shapes")
+    status, output = run_tool("train.py", config, "--work-dir", folder / "run")
+    assert status == 0, output
+    return config, folder / "run", output
+
+
+def precision(output):
+    """The mean average precision that MMDetection prints last."""
+    return float(re.findall(r"coco/bbox_mAP: (-?[\d.]+)", output)[-1])
+
+
+def test_trains_and_validates(trained):
+    _, folder, output = trained
+    assert (folder / "epoch_1.pth").is_file()
+    assert precision(output) >= 0
+    assert re.search(r"loss_rpn_cls: [\d.]+", output)
+
+
+def test_resumes(run_tool, trained):
+    config, folder, _ = trained
+    status, output = run_tool(
+        "train.py", config, "--work-dir", folder, "--resume",
+        "--cfg-options", "train_cfg.max_epochs=2",
+    )  # fmt: skip
+    assert status == 0, output
+    assert "resumed epoch: 1" in output
+    assert (folder / "epoch_2.pth").is_file()
+
+
+def test_starts_from_a_plain_detector(run_tool, trained, tmp_path):
+    """Only the resizer's weights are missing, and that is told."""
+    config, folder, _ = trained
+    checkpoint = torch.load(folder / "epoch_1.pth", weights_only=False)
+    weights = checkpoint["state_dict"]
+    plain = {k: v for k, v in weights.items() if not k.startswith("resizer.")}
+    assert 0 < len(plain) < len(weights)
+    torch.save({"state_dict": plain}, tmp_path / "plain.pth")
+    status, output = run_tool(
+        "train.py", config, "--work-dir", tmp_path / "run",
+        "--cfg-options", f"load_from={tmp_path / 'plain.pth'}",
+    )  # fmt: skip
+    assert status == 0, output
+    assert "no weights for" in output
+    assert "missing keys in source state_dict: backbone" not in output
+
+
+def test_evaluates_as_in_training(run_tool, trained, tmp_path):
+    config, folder, output = trained
+    expected = re.findall(r"coco/bbox_mAP: (-?[\d.]+)", output)[-1]
+    status, output = run_tool(
+        "test.py", config, folder / "epoch_1.pth", "--work-dir", tmp_path / "run",
+        "--show-dir", tmp_path / "shown",
+    )  # fmt: skip
+    assert status == 0, output
+    assert precision(output) == float(expected)
+    shown = sorted(path.name for path in (tmp_path / "shown").iterdir())
+    assert shown == [f"{i:06d}.png" for i in range(4)]
+    # Ground truth and predictions side by side.
+    assert Image.open(tmp_path / "shown" / shown[0]).size == (2 * 192, 192)
+
+
+def test_augments_at_test_time(run_tool, trained, tmp_path):
+    config, folder, _ = trained
+    status, output = run_tool(
+        "test.py", config, folder / "epoch_1.pth", "--tta",
+        "--work-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 0, output
+    assert precision(output) >= 0
+
+
+def test_draws_what_the_detector_sees(run_tool, trained, tmp_path):
+    config, folder, _ = trained
+    image = config.parent / "shapes" / "val" / "000001.png"
+    status, output = run_tool(
+        "visualization/vis_resizer.py", config, folder / "epoch_1.pth", image,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert status == 0, output
+    assert (tmp_path / "000001_resizer.png").is_file()
+
+
+def test_refuses_weights_of_another_detector(run_tool, trained, tmp_path):
+    config, _, _ = trained
+    torch.save({"state_dict": {"head.fc.weight": torch.ones(2)}}, tmp_path / "x.pth")
+    status, output = run_tool("test.py", config, tmp_path / "x.pth")
+    assert status == 1
+    assert "does not fit the model of the config" in output
+    assert "Traceback" not in output
+
+
+def test_compares(run_tool, trained, tmp_path):
+    """One run is there already, and is not repeated."""
+    config, _, _ = trained
+    data_root = config.parent / "shapes"
+    control = write_config(tmp_path, data_root, "bilinear")
+    learned = write_config(tmp_path, data_root)
+    command = (
+        "compare_detectors.py", control, learned, "--work-dir", tmp_path / "out",
+        "--seeds", 0, 1,
+    )  # fmt: skip
+    status, output = run_tool(*command)
+    assert status == 0, output
+    assert len(re.findall(r": training$", output, re.MULTILINE)) == 4
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["config"], r["seed"]) for r in rows] == [
+        ("bilinear", "0"), ("bilinear", "1"), ("resizer", "0"), ("resizer", "1"),
+    ]  # fmt: skip
+    assert {r["latency_ratio"] for r in rows[:2]} == {"1.0"}
+    # The learned resizer adds its 12,035 parameters, and nothing else.
+    assert int(rows[2]["parameters"]) - int(rows[0]["parameters"]) == 12_035
+    again = run_tool(*command)
+    assert again[0] == 0, again[1]
+    assert ": training" not in again[1]
+    changed = write_config(tmp_path, data_root, lines="find_unused_parameters = True")
+    status, output = run_tool(*command[:2], changed, *command[3:])
+    assert status == 1
+    assert "holds a run of another config" in output
+
+
+FIELDS = (
+    "config,seed,mAP,mAP_50,mAP_s,mAP_m,mAP_l,seconds,parameters,gmac,resizer_gmac,"
+    "latency_ratio,machine,date\n"
+)
+
+
+def test_summary_by_hand(tmp_path):
+    """Student's t with 1 degree of freedom: 12.706 standard errors."""
+    rows = [
+        ("bilinear", 0, 0.10), ("bilinear", 1, 0.20),
+        ("resizer", 0, 0.14), ("resizer", 1, 0.22),
+    ]  # fmt: skip
+    lines = [
+        f"{name},{seed},{value},{value},{value},{value},-1.0,60,1000,0.5,0.1,1.5,m,d\n"
+        for name, seed, value in rows
+    ]
+    path = tmp_path / "results.csv"
+    path.write_text(FIELDS + "".join(lines))
+    page = summarize(path)
+    # Means 15 and 18; half the distance of two values is their standard error.
+    assert "| bilinear | 15.0 ± 63.5 |" in page
+    assert "| resizer | 18.0 ± 50.8 |" in page
+    # Differences 4 and 2.
+    assert "| resizer | +3.0 (-9.7 to +15.7) |" in page
+    assert "mAP l" not in page  # no objects of that size
+
+
+def test_refuses_a_damaged_table(tmp_path):
+    (tmp_path / "results.csv").write_text("config,seed\nbilinear,x\n")
+    with pytest.raises(InputError, match="is no table of compared detectors"):
+        summarize(tmp_path / "results.csv")
+
+
+@pytest.mark.parametrize(
+    ("configs", "seeds", "expected"),
+    [
+        (["a.py"], (0, 1), "a control and at least one other config"),
+        (["a.py", "x/a.py"], (0, 1), "each of a name of its own, but got a, a"),
+        (["a.py", "b.py"], (0,), r"at least 2 seeds, each once, but got \[0\]"),
+        (["a.py", "b.py"], (1, 1), r"each once, but got \[1, 1\]"),
+        (["a.py", "b.py"], (0, 1), "the config 'a.py' does not exist"),
+    ],
+)
+def test_refuses_to_compare(tmp_path, configs, seeds, expected):
+    with pytest.raises(InputError, match=expected):
+        compare_detectors(configs, str(tmp_path / "out"), seeds)
+    assert not (tmp_path / "out").exists()

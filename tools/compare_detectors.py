@@ -1,0 +1,25 @@
+"""Trains detectors with several seeds and compares them with the first, the control."""
+
+import argparse
+
+from mmresizer.apis.detector_comparison import compare_detectors
+from mmresizer.utils import exit_on_input_error
+from mmresizer.utils.cli import seed
+
+
+def main() -> None:
+    """Writes results.csv and summary.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "configs", nargs="+", metavar="CONFIG", help="config files, the control first"
+    )
+    parser.add_argument("--work-dir", required=True, help="folder for runs and results")
+    parser.add_argument("--seeds", nargs="+", type=seed, default=[0, 1, 2])
+    args = parser.parse_args()
+    compare_detectors(args.configs, args.work_dir, args.seeds)
+    print(f"Tables: {args.work_dir}")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
