@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 # For messages.
 HOW_TO_INSTALL_MMDET = (
     "`bash tools/setup_env.sh --detection` installs MMDetection and mmcv's operators; "
