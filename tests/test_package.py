@@ -127,7 +127,7 @@ def test_user_project(run, tmp_path):
 def test_config_of_the_readme(run, tmp_path):
     """The README's example builds and hands the backbone 224 of its 448 pixels."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (config,) = (block for block in blocks if "_base_" in block)
+    (config,) = (block for block in blocks if '["mmpretrain::' in block)
     (tmp_path / "my_config.py").write_text(config)
     (tmp_path / "my_script.py").write_text(
         "import torch\n"
@@ -139,6 +139,32 @@ def test_config_of_the_readme(run, tmp_path):
         "model.backbone.register_forward_pre_hook(hook)\n"
         "assert model(torch.rand(1, 3, 448, 448)).shape == (1, 1000)\n"
         "assert shapes == [(1, 3, 224, 224)], shapes\n"
+    )
+    status, output = run(sys.executable, "my_script.py", cwd=tmp_path)
+    assert status == 0, output
+
+
+def test_config_of_the_readme_for_a_detector(run, tmp_path):
+    """The detector sees half of 256 x 320 pixels."""
+    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (config,) = (block for block in blocks if '["mmdet::' in block)
+    (tmp_path / "my_config.py").write_text(config)
+    (tmp_path / "my_script.py").write_text(
+        "import mmresizer\n"
+        "import torch\n"
+        "from mmdet.apis import init_detector\n"
+        "from mmdet.models import FasterRCNN\n"
+        "model = init_detector('my_config.py', device='cpu')\n"
+        "assert isinstance(model, FasterRCNN)\n"
+        "shapes = []\n"
+        "hook = lambda m, args: shapes.append(args[0].shape)\n"
+        "model.backbone.register_forward_pre_hook(hook)\n"
+        "model.neck.register_forward_hook(lambda *_: exit(0))\n"
+        "try:\n"
+        "    model(torch.rand(1, 3, 256, 320))\n"
+        "finally:\n"
+        "    assert shapes == [(1, 3, 128, 160)], shapes\n"
     )
     status, output = run(sys.executable, "my_script.py", cwd=tmp_path)
     assert status == 0, output

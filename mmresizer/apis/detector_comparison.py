@@ -5,7 +5,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -32,7 +31,7 @@ from .training import train_model
 
 _METRICS = ("mAP", "mAP_50", "mAP_s", "mAP_m", "mAP_l")
 _COSTS = ("parameters", "gmac", "resizer_gmac", "latency_ratio")
-_FIELDS = ("config", "seed", *_METRICS, "seconds", *_COSTS, "machine", "date")
+_FIELDS = ("config", "seed", *_METRICS, *_COSTS, "machine", "date")
 _BATCH = 4  # images, for the latency
 
 
@@ -137,10 +136,9 @@ def _render(
                 f"{int(row['parameters']):,}",
                 f"{float(row['gmac']):.3f} ({float(row['resizer_gmac']):.3f})",
                 f"{float(row['latency_ratio']):.2f}",
-                f"{median(float(run['seconds']) for run in runs.values()):.0f}",
             ]
         )
-    costs = ("parameters", "GMAC (resizer)", "latency ratio", "training (s)")
+    costs = ("parameters", "GMAC (resizer)", "latency ratio")
     paired = []
     for name in others:
         intervals = [mean_interval(differences(name, metric)) for metric in metrics]
@@ -224,10 +222,8 @@ def _train_here(path: str, seed: int, folder: Path) -> None:
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
     test = load_config(path)
     test.work_dir = str(folder / "test")
-    start = time.monotonic()
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     train_model(cfg)
-    seconds = round(time.monotonic() - start, 1)
     metrics = evaluate_model(test, _last_checkpoint(folder))
     precisions = {name: metrics[f"coco/bbox_{name}"] for name in _METRICS}
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -238,7 +234,6 @@ def _train_here(path: str, seed: int, folder: Path) -> None:
     result = dict(
         **precisions,
         fingerprint=fingerprint,
-        seconds=seconds,
         machine=machine,
         date=date.today().isoformat(),
     )
