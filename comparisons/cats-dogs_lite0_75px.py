@@ -4,3 +4,4 @@ _base_ = ["_base_/lite0.py"]
 config = (
     "mmresizer::cats_dogs/bilinearx4_efficientnet-lite0_1xb32_cats-dogs-subset_75px.py"
 )
+options = {"optim_wrapper.optimizer.lr": 0.001}
