@@ -3,15 +3,18 @@
 import csv
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
@@ -21,7 +24,14 @@ from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import write_atomically
 
 from .benchmark import describe_machine
-from .checks import build_model, check_weights, load_checkpoint
+from .checks import (
+    build_model,
+    check_data,
+    check_weights,
+    find_task,
+    load_checkpoint,
+)
+from .comparison.compare import interrupted_by_sigterm
 from .comparison.overview import make_table, show_difference, show_interval
 from .comparison.statistics import MIN_SEEDS, mean_interval
 from .costs import build_model_to_count, input_size, model_costs
@@ -67,19 +77,35 @@ def compare_detectors(
             f"an interval needs at least {MIN_SEEDS} seeds, each once, but got "
             f"{list(seeds)}"
         )
-    folder = Path(work_dir)
     for path in configs:
         _check(path)
+    folder = Path(work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", blocking=False), interrupted_by_sigterm():
+            return _compare(dict(zip(names, configs, strict=True)), folder, seeds)
+    except Timeout as e:
+        raise InputError(
+            f"another process works in --work-dir {work_dir!r}; wait for it, or take "
+            "another"
+        ) from e
+
+
+def _compare(
+    configs: dict[str, str], folder: Path, seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Does :func:`compare_detectors` of configs by name."""
     runs = {
         (name, seed): _train(path, seed, folder / name / f"seed_{seed}")
         for seed in seeds
-        for name, path in zip(names, configs, strict=True)
+        for name, path in configs.items()
     }
-    trained = [folder / name / f"seed_{seeds[0]}" for name in names]
-    costs = dict(zip(names, _measure_costs(configs, trained), strict=True))
+    trained = [folder / name / f"seed_{seeds[0]}" for name in configs]
+    measured = _measure_costs([*configs.values()], trained)
+    costs = dict(zip(configs, measured, strict=True))
     rows = [
         {"config": name, "seed": seed, **runs[name, seed], **costs[name]}
-        for name in names
+        for name in configs
         for seed in seeds
     ]
     with (folder / "results.csv").open("w", newline="") as file:
@@ -172,7 +198,23 @@ def _check(path: str) -> None:
         raise InputError(
             f"the val_evaluator of {path!r} must be a CocoMetric, but got {evaluator!r}"
         )
+    if find_task(cfg) != "detection":
+        raise InputError(f"the model of {path!r} must be a ResizerDetector")
+    check_data(cfg, "train_dataloader", "val_dataloader")
     build_model(cfg)
+
+
+def _run(command: Sequence[str], output: IO[str]) -> int:
+    """Runs a command; ends it, and the processes that load its data, if interrupted."""
+    process = subprocess.Popen(
+        command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
 
 
 def _fingerprint(cfg: Any, seed: int) -> str:
@@ -190,10 +232,8 @@ def _train(path: str, seed: int, folder: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", __name__, path, str(seed), str(folder)]
         log = folder / "log.txt"
         with log.open("w") as file:
-            done = subprocess.run(
-                command, stdout=file, stderr=subprocess.STDOUT, check=False
-            )
-        if done.returncode:
+            status = _run(command, file)
+        if status:
             last = (log.read_text().strip() or "no output").splitlines()[-1]
             raise InputError(
                 f"the run of {path!r} with seed {seed} failed ({last}); its log: {log}"

@@ -15,7 +15,7 @@ def prepare_to_count(detector: ResizerDetector) -> None:
     the weights. Cutting the features out below boxes is left out: it has no products of
     those that are counted.
     """
-    detector.register_forward_pre_hook(_add_samples, with_kwargs=True)
+    take_images_alone(detector)
     if not hasattr(detector, "rpn_head") or not hasattr(detector, "roi_head"):
         return
     from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
@@ -25,6 +25,14 @@ def prepare_to_count(detector: ResizerDetector) -> None:
     for name, module in list(detector.named_modules()):
         if isinstance(module, BaseRoIExtractor):
             detector.set_submodule(name, _BlankFeatures(module))
+
+
+def take_images_alone(detector: ResizerDetector) -> None:
+    """Has a detector's raw outputs need images alone, in place.
+
+    Those of two stages ask for data samples.
+    """
+    detector.register_forward_pre_hook(_add_samples, with_kwargs=True)
 
 
 def _add_samples(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

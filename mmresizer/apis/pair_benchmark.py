@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
+from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 
 from .benchmark import describe_machine
 from .checks import build_model
 from .costs import check_input_size, input_size
+from .detector_costs import take_images_alone
 
 
 @dataclass
@@ -144,6 +146,9 @@ def _measure(
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, *size, device=device)
     models = [build_model(load_config(name)).to(device) for name in (control, path)]
+    for model in models:
+        if isinstance(model, ResizerDetector):
+            take_images_alone(model)
     times = measure_latencies(models, [images, images], repeats)
     ratios = [learned / plain for plain, learned in times]
     plain, learned = (1e3 * median(t) / batch_size for t in zip(*times, strict=True))

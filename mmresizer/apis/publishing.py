@@ -31,6 +31,7 @@ _TASKS = {
         ("iqa/PLCC", "PLCC", 3),
         ("iqa/EMD", "EMD", 3),
     ],
+    "Object Detection": [("coco/bbox_mAP", "box AP", 3)],
 }
 # Settings that make a result; folders, seeds and what is logged do not.
 _SETTINGS = (

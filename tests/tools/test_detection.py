@@ -2,10 +2,14 @@
 
 import csv
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from mmresizer.apis.detector_comparison import compare_detectors, summarize
@@ -158,6 +162,43 @@ def test_compares(run_tool, trained, tmp_path):
     status, output = run_tool(*command[:2], changed, *command[3:])
     assert status == 1
     assert "holds a run of another config" in output
+
+
+def test_an_interruption_ends_the_run_too(trained, tmp_path):
+    """SIGTERM to the tool alone; the folder is free for the same command again."""
+    config, _, _ = trained
+    data_root = config.parent / "shapes"
+    control = write_config(tmp_path, data_root, "bilinear", "")
+    learned = write_config(tmp_path, data_root)
+    tool = ROOT / "tools" / "compare_detectors.py"
+    command = [sys.executable, tool, control, learned, "--work-dir", tmp_path / "out"]
+    process = subprocess.Popen(
+        [*map(str, command)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    for line in process.stdout:
+        if line.rstrip().endswith(": training"):
+            break
+    process.terminate()
+    assert process.wait(60) == 130
+    assert str(tmp_path) not in running_commands()
+    with FileLock(tmp_path / "out" / ".lock", blocking=False):
+        pass
+
+
+def running_commands():
+    """The command lines of all processes, in one text."""
+    return "\n".join(
+        " ".join(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cmdline"])
+    )
+
+
+def test_measures_the_latency_of_a_pair(run_tool, trained):
+    status, output = run_tool(
+        "analysis_tools/benchmark_pairs.py", CONFIG, "--repeats", 1, "--batch-size", 1
+    )
+    assert status == 0, output
+    assert re.search(rf"{NAME}: .* ms an image, ratio \d", output)
 
 
 FIELDS = (

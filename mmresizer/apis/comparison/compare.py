@@ -78,7 +78,7 @@ def _compare(spec: Spec, folder: Path, executor: Executor) -> dict[str, Any]:
     for run in runs:
         run.check()
     write_arms(spec, folder)
-    with _interrupted_by_sigterm():
+    with interrupted_by_sigterm():
         ends = _train(runs, executor, partial(write_runs, spec, folder))
     write_runs(spec, folder, ends)
     write_report(folder)
@@ -113,7 +113,7 @@ def plan_runs(spec: Spec, folder: Path) -> list[Run]:
 
 
 @contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """Treats SIGTERM, which batch systems send, as Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
