@@ -25,7 +25,6 @@ from .costs import check_input_size
 # What `mmengine.dump` can write.
 _METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")
 _PREDICTION_FORMATS = (".pkl", ".pickle")
-_DETECTION_META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
 
 
 def evaluate_model(
@@ -108,7 +107,7 @@ def enable_tta(cfg: Config) -> None:
     if "tta_pipeline" not in cfg:
         *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)
         if detection:  # what merges the boxes has to know which image was flipped
-            pack.meta_keys = (*_DETECTION_META_KEYS, "flip", "flip_direction")
+            pack.pop("meta_keys", None)  # by default it tells
         flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
         augment = dict(type="TestTimeAug", transforms=[flips, [pack]])
         cfg.tta_pipeline = [*steps, augment]
