@@ -3,15 +3,12 @@
 import csv
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import IO, Any
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -22,6 +19,13 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import write_atomically
+from mmresizer.utils.processes import (
+    end_with_parent,
+    interrupted_by_sigterm,
+    kill_process,
+    last_line,
+    start_process,
+)
 
 from .benchmark import describe_machine
 from .checks import (
@@ -31,7 +35,6 @@ from .checks import (
     find_task,
     load_checkpoint,
 )
-from .comparison.compare import interrupted_by_sigterm
 from .comparison.overview import make_table, show_difference, show_interval
 from .comparison.statistics import MIN_SEEDS, mean_interval
 from .costs import build_model_to_count, input_size, model_costs
@@ -204,19 +207,6 @@ def _check(path: str) -> None:
     build_model(cfg)
 
 
-def _run(command: Sequence[str], output: IO[str]) -> int:
-    """Runs a command; ends it, and the processes that load its data, if interrupted."""
-    process = subprocess.Popen(
-        command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        return process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-
-
 def _fingerprint(cfg: Any, seed: int) -> str:
     settings = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
     return hashlib.sha256(f"{settings} {seed}".encode()).hexdigest()
@@ -231,12 +221,16 @@ def _train(path: str, seed: int, folder: Path) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", __name__, path, str(seed), str(folder)]
         log = folder / "log.txt"
-        with log.open("w") as file:
-            status = _run(command, file)
+        process = start_process(command, log)
+        try:
+            status = process.wait()
+        except BaseException:
+            kill_process(process)
+            raise
         if status:
-            last = (log.read_text().strip() or "no output").splitlines()[-1]
             raise InputError(
-                f"the run of {path!r} with seed {seed} failed ({last}); its log: {log}"
+                f"the run of {path!r} with seed {seed} failed ({last_line(log)}); its "
+                f"log: {log}"
             )
     try:
         found = json.loads(result.read_text())
@@ -333,4 +327,5 @@ def _last_checkpoint(folder: Path) -> str:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _train_here(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

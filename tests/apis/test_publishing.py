@@ -5,9 +5,9 @@ import shutil
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 from mmengine.config import Config
 
+from conftest import ROOT
 from mmresizer.apis import train_model
 from mmresizer.apis.publishing import publish_model
 from mmresizer.registry import MODELS

@@ -6,8 +6,8 @@ import json
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 
+from conftest import ROOT
 from mmresizer.apis.checks import build_model, check_trained_weights
 from mmresizer.apis.testing import evaluate_model
 from mmresizer.utils.cli import load_config

@@ -1,8 +1,8 @@
 import cv2
 import numpy as np
 import pytest
-from conftest import DATA
 
+from conftest import DATA
 from mmresizer.datasets import AVA, read_ratings
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError

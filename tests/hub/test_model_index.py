@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import ROOT
 from mmengine.config import Config
 
+from conftest import ROOT
 from mmresizer.apis.checks import build_model, check_trained_weights
 from mmresizer.hub import download_models, find_model, list_models, model_index
 from mmresizer.utils import InputError

@@ -2,8 +2,10 @@
 
 import csv
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -164,8 +166,9 @@ def test_compares(run_tool, trained, tmp_path):
     assert "holds a run of another config" in output
 
 
-def test_an_interruption_ends_the_run_too(trained, tmp_path):
-    """SIGTERM to the tool alone; the folder is free for the same command again."""
+@pytest.mark.parametrize("ends_by", ["SIGTERM", "SIGKILL"])
+def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
+    """A signal to the tool alone; the folder is free for the same command again."""
     config, _, _ = trained
     data_root = config.parent / "shapes"
     control = write_config(tmp_path, data_root, "bilinear", "")
@@ -178,8 +181,11 @@ def test_an_interruption_ends_the_run_too(trained, tmp_path):
     for line in process.stdout:
         if line.rstrip().endswith(": training"):
             break
-    process.terminate()
-    assert process.wait(60) == 130
+    process.send_signal(signal.Signals[ends_by])
+    assert process.wait(60) == {"SIGTERM": 130, "SIGKILL": -signal.SIGKILL}[ends_by]
+    deadline = time.monotonic() + 60
+    while str(tmp_path) in running_commands() and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert str(tmp_path) not in running_commands()
     with FileLock(tmp_path / "out" / ".lock", blocking=False):
         pass

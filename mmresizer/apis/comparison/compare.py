@@ -4,8 +4,7 @@ import errno
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mmresizer.utils import InputError
+from mmresizer.utils.processes import interrupted_by_sigterm, last_line
 
 from .executors import Executor
 from .progress import ProgressDisplay
@@ -112,16 +112,6 @@ def plan_runs(spec: Spec, folder: Path) -> list[Run]:
     return runs
 
 
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Treats SIGTERM, which batch systems send, as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _train(
     runs: list[Run],
     executor: Executor,
@@ -190,7 +180,4 @@ def _find_result(run: Run, status: int | str) -> dict[str, Any]:
         return run.end("failed", status)
     if status < 0:
         return run.end("failed", f"ended by {signal.Signals(-status).name}")
-    log = run.folder / LOG
-    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-    last = next((line for line in reversed(lines) if line.strip()), "no output")
-    return run.end("failed", f"exit status {status}: {last.strip()}")
+    return run.end("failed", f"exit status {status}: {last_line(run.folder / LOG)}")

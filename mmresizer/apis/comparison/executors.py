@@ -3,12 +3,11 @@
 import logging
 import math
 import os
-import signal
 import subprocess
-from contextlib import suppress
 from typing import Any, Protocol
 
 from mmresizer.utils import InputError
+from mmresizer.utils.processes import kill_process, start_process
 
 from .runs import LOG, Run
 
@@ -52,7 +51,7 @@ class LocalExecutor:
         environment = dict(os.environ)
         if self.threads is not None:
             environment["OMP_NUM_THREADS"] = str(self.threads)
-        return _start(run.prepare(), str(run.folder / LOG), environment)
+        return start_process(run.prepare(), run.folder / LOG, environment)
 
     def poll(self, handle: subprocess.Popen) -> int | None:
         """See :class:`Executor`."""
@@ -60,11 +59,7 @@ class LocalExecutor:
 
     def stop(self, handle: subprocess.Popen) -> None:
         """See :class:`Executor`."""
-        with suppress(ProcessLookupError):  # it has just ended
-            os.killpg(
-                handle.pid, signal.SIGKILL
-            )  # and the processes that load its data
-        handle.wait()
+        kill_process(handle)
 
 
 class RayExecutor:
@@ -149,24 +144,8 @@ class RayExecutor:
         self._ray.cancel(handle, force=True)
 
 
-def _start(
-    command: list[str], log: str, environment: dict[str, str], cwd: str | None = None
-) -> subprocess.Popen:
-    with open(log, "wb") as file:
-        # A group of its own: Ctrl-C in the terminal is for the comparison to handle.
-        return subprocess.Popen(
-            command,
-            env=environment,
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
 def _execute(
     command: list[str], log: str, environment: dict[str, str], cwd: str
 ) -> int:
     """What Ray executes, on whichever machine."""
-    return _start(command, log, {**os.environ, **environment}, cwd).wait()
+    return start_process(command, log, {**os.environ, **environment}, cwd).wait()

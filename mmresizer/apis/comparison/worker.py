@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import threading
 import time
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ from mmresizer.apis.training import train_model
 from mmresizer.engine import DivergedError
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
+from mmresizer.utils.processes import end_with_parent
 
 from .runs import RECORD, WEIGHTS, end_run, weights_digest
 
@@ -66,16 +66,6 @@ def _is_file(path: str | None) -> bool:
     return path is not None and os.path.isfile(path)
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone, however it ended."""
-
-    def wait() -> None:
-        os.read(0, 1)  # returns when the pipe breaks
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 if __name__ == "__main__":
-    _end_with_parent()
+    end_with_parent()
     train_run(Path(sys.argv[1]), sys.argv[2])

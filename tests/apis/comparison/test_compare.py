@@ -13,8 +13,8 @@ import time
 import pandas as pd
 import pytest
 import torch
-from conftest import ENVIRONMENT, ROOT
 
+from conftest import ENVIRONMENT, ROOT
 from mmresizer.apis.comparison import report
 from mmresizer.apis.comparison.report import write_arms
 from mmresizer.apis.comparison.spec import load_spec

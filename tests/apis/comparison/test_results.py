@@ -5,8 +5,8 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from mmresizer.apis.comparison.overview import render_overview, render_steadiness
 from mmresizer.apis.comparison.report import write_report
 from mmresizer.utils.cli import load_config
