@@ -7,8 +7,10 @@ from mmpretrain.models import LinearClsHead
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmresizer.models.losses import EMDLoss
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 
 
 @MODELS.register_module()
@@ -29,7 +31,8 @@ class IQAHead(LinearClsHead):
         **kwargs (Any): Other arguments of :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        InputError: If ``num_scores`` is below 2.
+        InputError: If ``num_scores`` is no int of 2 or more, or a loss of distributions
+            is given for regression.
     """
 
     def __init__(
@@ -40,8 +43,7 @@ class IQAHead(LinearClsHead):
         loss: dict | nn.Module | None = None,
         **kwargs: Any,
     ):
-        if num_scores < 2:
-            raise InputError(f"num_scores must be at least 2, got {num_scores!r}")
+        check_int("num_scores", num_scores, 2)
         if loss is None:
             loss = nn.MSELoss() if regression else dict(type="mmresizer.EMDLoss")
         super().__init__(
@@ -50,6 +52,11 @@ class IQAHead(LinearClsHead):
             loss=loss,
             **kwargs,
         )
+        if regression and isinstance(self.loss_module, EMDLoss):
+            raise InputError(
+                "regression=True needs a loss of numbers, such as MSELoss of torch, "
+                "but got EMDLoss, which is of distributions"
+            )
         self.regression = regression
         scores = torch.arange(1, num_scores + 1, dtype=torch.float)
         self.register_buffer("scores", scores, persistent=False)

@@ -65,5 +65,10 @@ def test_in_a_classifier():
 
 
 def test_refuses_a_single_score():
-    with pytest.raises(InputError, match="num_scores must be at least 2, got 1"):
+    with pytest.raises(InputError, match="num_scores must be an int of 2 or more"):
         IQAHead(in_channels=2, num_scores=1)
+
+
+def test_refuses_a_loss_of_distributions_for_regression():
+    with pytest.raises(InputError, match="but got EMDLoss, which is of distributions"):
+        IQAHead(in_channels=2, regression=True, loss=dict(type="mmresizer.EMDLoss"))
