@@ -39,6 +39,9 @@ def list_images(
         InputError: If there are none, one is of another kind, or the output folder is a
             file.
     """
+    is_path = isinstance(out_dir, str | os.PathLike) and str(out_dir)
+    if out_dir is not None and not is_path:
+        raise InputError(f"the output folder must be a path, but is {out_dir!r}")
     out = Path(out_dir).resolve() if out_dir is not None else None
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"the output folder {str(out_dir)!r} is a file")
@@ -116,6 +119,8 @@ def _to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
         raise InputError(
             f"a tensor must be of shape (3, H, W) or (N, 3, H, W), but is of {shape}"
         )
+    if image.is_complex():
+        raise InputError(f"a tensor must hold real numbers, but is of {image.dtype}")
     return list(image) if image.ndim == 4 else [image]
 
 

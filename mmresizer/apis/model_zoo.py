@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
-from mmresizer.hub import MMDETECTION, show_metrics
+from mmresizer.hub import MMDETECTION, OURS, show_metrics
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
@@ -155,9 +155,8 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         costs[key] = model_costs(build_model_to_count(cfg), size)
     cost, resizer = costs[key], cfg.model.resizer
     output = MODELS.build(resizer).get_output_size(size)
-    library = {"Library": MMDETECTION} if find_task(cfg) == "detection" else {}
     return {
-        **library,
+        **_find_library(cfg),
         "Training Data": _DATASETS[dataset],
         "Resizer": _describe_resizer(resizer),
         # Text: mim's search takes no lists of numbers.
@@ -168,6 +167,14 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         "Resizer Parameters": cost.resizer.parameters,
         "Resizer FLOPs": cost.resizer.macs,
     }
+
+
+def _find_library(cfg: Config) -> dict[str, str]:
+    """Says which library's inference the model is for, unless it is MMPretrain's."""
+    if find_task(cfg) == "detection":
+        return {"Library": MMDETECTION}
+    is_of_quality = (cfg.model.get("head") or {}).get("type") == "mmresizer.IQAHead"
+    return {"Library": OURS} if is_of_quality else {}
 
 
 def _describe_resizer(resizer: dict) -> str:

@@ -16,6 +16,7 @@ from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
+from mmresizer.utils.files import make_folder, write_atomically, writing
 
 from .images import Image, LoadedImages, group_by_size, list_images
 from .models import check_device, load_named_model
@@ -127,7 +128,10 @@ def resize_images(
     if isinstance(model, ImageResizer) and not (checkpoint is None and device is None):
         raise InputError("checkpoint and device are those of the ImageResizer already")
     sources = list_images(images, out_dir)
-    targets = _plan_files(sources, out_dir) if out_dir is not None else []
+    targets = []
+    if out_dir is not None:
+        targets = _plan_files(sources, out_dir)
+        make_folder(out_dir)
     resizer = (
         model
         if isinstance(model, ImageResizer)
@@ -200,10 +204,8 @@ def _plan_files(
 
 
 def _write(image: Tensor, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     pixels = image.round().clip(0, 255).byte().permute(1, 2, 0).numpy()
-    # Whole or not there, under a name that still says PNG.
-    part = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    if not cv2.imwrite(str(part), pixels):
-        raise InputError(f"cannot write {str(path)!r}")
-    part.replace(path)
+    _, content = cv2.imencode(".png", pixels)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.tobytes())

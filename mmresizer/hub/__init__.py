@@ -1,9 +1,11 @@
 """The model zoo: its index, verified downloads, safe loading."""
 
-from .checkpoints import SCHEME, register_loaders
+from .checkpoints import register_loaders
 from .mmpretrain_hub import register_models
 from .model_index import (
     MMDETECTION,
+    OURS,
+    SCHEME,
     Weights,
     ZooModel,
     download_models,
@@ -14,6 +16,7 @@ from .model_index import (
 
 __all__ = [
     "MMDETECTION",
+    "OURS",
     "SCHEME",
     "Weights",
     "ZooModel",

@@ -26,9 +26,7 @@ from safetensors.torch import load_file
 from mmresizer.utils import InputError
 from mmresizer.utils.download import download, is_published
 
-from .model_index import check_online, find_model
-
-SCHEME = "mmresizer://"
+from .model_index import SCHEME, check_online, find_model
 
 # torch's convention: the first digits of the SHA-256 at the end of the file's name. A
 # date has the same form.
@@ -124,7 +122,10 @@ def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
     Raises:
         InputError: If the download fails, or brings no checkpoint.
     """
-    name = Path(urlsplit(filename).path).name
+    try:
+        name = Path(urlsplit(filename).path).name
+    except ValueError as e:
+        raise InputError(f"{filename!r} is no address ({e})") from e
     found = _DIGEST_IN_NAME.search(name)
     digest = f"sha256:{found[1]}" if found else None
     if digest is None:  # another file may have this name
@@ -154,10 +155,8 @@ def load_from_zoo(filename: str, map_location: Any = None) -> Any:
         InputError: If there is no such model, it has no weights, or they cannot be
             downloaded.
     """
-    model = find_model(filename.removeprefix(SCHEME))
-    if model.weights is None:
-        raise InputError(f"the model {model.name!r} has no published weights")
-    return load_from_local(str(model.weights.fetch()), map_location)
+    path = find_model(filename).find_weights().fetch()
+    return load_from_local(str(path), map_location)
 
 
 def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:

@@ -7,14 +7,13 @@ from mmpretrain.apis import ModelHub
 
 from mmresizer.utils import InputError
 
-from .checkpoints import SCHEME
-from .model_index import MMDETECTION, list_models
+from .model_index import SCHEME, list_models
 
 _ROOT = Path(__file__).parents[1] / ".mim"
 
 
 def register_models() -> None:
-    """Adds the classifiers and models of quality to MMPretrain's hub, once.
+    """Adds the classifiers to MMPretrain's hub, once.
 
     A damaged index is no reason to fail at import: it is told as a warning.
     """
@@ -27,7 +26,7 @@ def register_models() -> None:
         return
     ModelHub.register_model_index(_ROOT / "model-index.yml", config_prefix=_ROOT)
     for model in models:
-        if model.library == MMDETECTION:  # no model of MMPretrain's
+        if model.library != "MMPretrain":  # its inferencers could not run them
             del ModelHub._models_dict[model.name]
         elif model.weights is not None:  # a path that is no address is our loader's
             ModelHub._models_dict[model.name].weights = f"{SCHEME}{model.name}"

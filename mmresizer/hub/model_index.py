@@ -3,7 +3,6 @@
 import difflib
 import fnmatch
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +14,16 @@ import yaml
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 from mmresizer.utils.download import download, is_published
-from mmresizer.utils.files import write_atomically
+from mmresizer.utils.files import make_folder, write_atomically, writing
 
-# What metafiles call the library of detectors; models without a name are MMPretrain's.
+# What stands before a name of the zoo where a checkpoint is asked for.
+SCHEME = "mmresizer://"
+
+# What metafiles call the library that a model works with, if it is not MMPretrain.
 MMDETECTION = "MMDetection"
+# Models of quality: MMPretrain builds them, and its inferencers ask them for classes.
+OURS = "mmresizer"
+_MMPRETRAIN = "MMPretrain"
 
 # Configs, metafiles and weights, in the wheel as in the repository.
 _ROOT = Path(__file__).parents[1] / ".mim"
@@ -92,7 +97,8 @@ class ZooModel:
         weights (Weights, optional): Of resizer and backbone.
         resizer (Weights, optional): Of the resizer alone.
         licence (str, optional): Of the weights.
-        library (str): "MMPretrain", or "MMDetection", which detectors need.
+        library (str): Whose inference it works with: "MMPretrain", for classifiers,
+            "MMDetection" or "mmresizer", for models of quality.
     """
 
     name: str
@@ -104,6 +110,19 @@ class ZooModel:
     resizer: Weights | None
     licence: str | None
     library: str
+
+    def find_weights(self) -> Weights:
+        """Returns the published weights.
+
+        Raises:
+            InputError: If there are none.
+        """
+        if self.weights is None:
+            raise InputError(
+                f"the model {self.name!r} has no published weights (those that have: "
+                "python -m mmresizer zoo list --weights)"
+            )
+        return self.weights
 
 
 def show_metrics(metrics: dict[str, float]) -> str:
@@ -151,7 +170,7 @@ def _read_entry(entry: dict) -> ZooModel:
         weights=_read_weights(entry.get("Weights"), "Weights", facts),
         resizer=_read_weights(facts.get("Resizer Weights"), "Resizer Weights", facts),
         licence=facts.get("License"),
-        library=facts.get("Library", "MMPretrain"),
+        library=facts.get("Library", _MMPRETRAIN),
     )
 
 
@@ -183,7 +202,7 @@ def find_model(name: str) -> ZooModel:
         InputError: If there is none of this name; similar ones are named.
     """
     models = _read_index()
-    name = str(name).lower()  # as MMPretrain does
+    name = str(name).removeprefix(SCHEME).lower()  # as MMPretrain does
     if name not in models:
         similar = difflib.get_close_matches(name, models, n=3, cutoff=0.3)
         hint = f"; similar: {', '.join(similar)}" if similar else ""
@@ -211,16 +230,8 @@ def download_models(names: str | Iterable[str], dest: str | os.PathLike) -> list
     names = [names] if isinstance(names, str) else names
     models = [find_model(name) for name in names]
     for model in models:
-        if model.weights is None:
-            raise InputError(f"the model {model.name!r} has no published weights")
-    folder = Path(dest)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"the folder {str(dest)!r} is a file")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as e:
-        raise InputError(f"cannot write to {str(dest)!r} ({e.strerror})") from e
+        model.find_weights()
+    folder = make_folder(dest)
     written = []
     for model in models:
         for weights in (model.weights, model.resizer):
@@ -228,11 +239,14 @@ def download_models(names: str | Iterable[str], dest: str | os.PathLike) -> list
                 continue
             path = folder / weights.name
             if not is_published(path, f"sha256:{weights.sha256}", weights.size):
-                write_atomically(path, weights.fetch().read_bytes())
+                content = weights.fetch().read_bytes()
+                with writing(path):
+                    write_atomically(path, content)
             written.append(path)
         cfg = load_config(str(model.config))
         cfg.pop("launcher", None)
         path = folder / f"{model.name}.py"
-        write_atomically(path, cfg.pretty_text)
+        with writing(path):
+            write_atomically(path, cfg.pretty_text)
         written.append(path)
     return written

@@ -1,6 +1,5 @@
 """Downloads that end with the right bytes or with one clear sentence."""
 
-import errno
 import hashlib
 import json
 import math
@@ -9,7 +8,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -18,6 +16,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from .errors import InputError
+from .files import writing
 
 # Seconds without a byte, failures in a row, and seconds before another attempt.
 _TIMEOUT = 30.0
@@ -61,12 +60,14 @@ def download(
             one, or the file cannot be written.
     """
     path = Path(path).absolute()
-    with _writing(path.parent):
+    with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             if not is_published(path, digest, size):
                 transfer = _Transfer(url, path, bool(digest), size)
-                transfer.run()
+                # An earlier call may have ended just before the file got its name.
+                if digest is None or not is_published(transfer.part, digest, size):
+                    transfer.run()
                 if transfer.resumed and not is_published(transfer.part, digest, size):
                     # Parts of two versions of a file may have been put together.
                     transfer.discard()
@@ -98,21 +99,6 @@ def is_published(path: Path, digest: str | None, size: int | None) -> bool:
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     return found.startswith(expected.lower())
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turns failures to write into one sentence."""
-    try:
-        yield
-    except requests.RequestException:
-        raise  # an OSError too, but of the network
-    except OSError as e:
-        if e.errno == errno.ENOSPC:
-            message = f"the disk of {str(folder)!r} is full; make room and try again"
-        else:
-            message = f"cannot write to {str(folder)!r} ({e.strerror or e})"
-        raise InputError(message) from e
 
 
 class _Transfer:
@@ -210,11 +196,22 @@ class _Transfer:
             progress.n = offset
             with open(self.part, "ab") as file:
                 for chunk in _stream(answer):
+                    offset += len(chunk)
+                    if offset > (total or math.inf):
+                        self._refuse_longer()
                     file.write(chunk)
                     progress.update(len(chunk))
-        if self._offset() > (total or math.inf):
-            self._check_total(self._offset(), self._offset())
         return total in (None, self._offset())
+
+    def _refuse_longer(self) -> None:
+        """Ends a transfer that brings more than there should be."""
+        self.discard()
+        if self.size is None:
+            raise requests.RequestException("it sends more bytes than it says")
+        raise InputError(
+            f"{self.url} is not the published file: it has more than {self.size:,} "
+            "bytes; nothing was kept"
+        )
 
     def _check_total(self, total: int | None, offset: int) -> None:
         """Refuses another file than the published one, and one that does not fit."""

@@ -211,6 +211,7 @@ def test_results_are_not_inputs(folder):
         (np.zeros((8, 8)), r"of shape \(H, W, 3\) and uint8, but is of shape \(8, 8\)"),
         (np.zeros((8, 8, 3)), "uint8, but is of shape .* float64"),
         (torch.zeros(1, 8, 8), r"\(3, H, W\) or \(N, 3, H, W\), but is of \(1, 8, 8\)"),
+        (torch.zeros(3, 8, 8) * 1j, "must hold real numbers, but is of .*complex64"),
     ],
 )
 def test_refuses_images(images, message):
@@ -231,6 +232,10 @@ def test_refuses_arguments(folder, tmp_path, demo_config):
         (dict(checkpoint=""), "the checkpoint '' does not exist"),
         (dict(model=ImageResizer(BILINEAR), device="cpu"), "are those of the ImageR"),
         (dict(out_dir=image), "the output folder .* is a file"),
+        (dict(out_dir=5), "the output folder must be a path, but is 5"),
+        (dict(out_dir=""), "the output folder must be a path, but is ''"),
+        (dict(out_dir="/proc/1/x"), r"cannot write to '/proc/1/x' \("),
+        (dict(out_dir=f"{image}/x"), r"cannot write to '.*a\.png/x' \(Not a dir"),
         (dict(out_dir=str(folder)), "would be overwritten; take another folder"),
     ):
         with pytest.raises(InputError, match=message):

@@ -22,6 +22,10 @@ def test_lists_our_models_beside_mmpretrains():
     assert set(list_mmpretrain("*resizer*")) == ours
     assert list_models("*_coco_*")
     assert not list_mmpretrain("*_coco_*")  # detectors
+    assert list_models("*_ava_*")
+    assert list_models("*degraded*")
+    assert not list_mmpretrain("*_ava_*")  # models of quality have no classes
+    assert not list_mmpretrain("*degraded*")
     assert "resnet50_8xb32_in1k" in list_mmpretrain("resnet50*")
 
 

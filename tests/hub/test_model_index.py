@@ -170,6 +170,17 @@ def test_download_to_a_file(tmp_path):
         download_models([NAME], str(tmp_path / "dest"))
 
 
+def test_download_over_a_folder(tmp_path):
+    """What cannot be written is told in a sentence."""
+    (tmp_path / f"{NAME}.py").mkdir()
+    with pytest.raises(InputError, match=r"cannot write to '.*\.py' \(Is a directory"):
+        download_models([NAME], str(tmp_path))
+
+
+def test_names_as_where_a_checkpoint_is_asked_for():
+    assert find_model(f"mmresizer://{NAME}") == find_model(NAME)
+
+
 def zoo_command(run, *arguments, **kwargs):
     return run(sys.executable, "-m", "mmresizer", "zoo", *arguments, **kwargs)
 

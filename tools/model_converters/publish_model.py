@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmresizer.apis.model_zoo import render_pages
 from mmresizer.apis.publishing import publish_model
-from mmresizer.utils import exit_on_input_error
+from mmresizer.utils import InputError, exit_on_input_error
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +24,10 @@ def main() -> None:
         help="where it was trained; by default the name of this machine's processor",
     )
     args = parser.parse_args()
+    if not (ROOT / "model_zoo.md").is_file():  # a wheel holds this tool too
+        raise InputError(
+            f"publishing needs a clone of the repository, not {str(ROOT)!r}"
+        )
     files = publish_model(args.config, args.checkpoint, ROOT, args.machine)
     for path in files.values():
         print(path.relative_to(ROOT))

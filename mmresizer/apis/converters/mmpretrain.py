@@ -20,11 +20,23 @@ def add_resizer(
         dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier`.
 
     Raises:
-        InputError: If there is a resizer already.
+        InputError: If there is a resizer already, or the weights are not those of a
+            classifier and a resizer.
     """
     if any("resizer." in name for name in weights):
         raise InputError("the classifier's weights have a resizer already")
+    if not any(name.startswith("backbone.") for name in weights):
+        raise InputError(
+            "the classifier's weights must be of MMPretrain's, 'backbone.*' and so on, "
+            f"but have {next(iter(weights), 'none')!r}"
+        )
     alone = split_resizer(resizer)[1] or resizer
+    for name in alone:
+        if name.startswith(("backbone.", "neck.", "head.")):
+            raise InputError(
+                "the resizer's weights must be of a resizer, alone or as 'resizer.*' "
+                f"with its classifier, but have {name!r}"
+            )
     return dict(weights) | {f"resizer.{name}": value for name, value in alone.items()}
 
 

@@ -35,10 +35,18 @@ def test_a_second_resizer_is_refused():
 
 
 def test_a_whole_checkpoint_in_place_of_a_resizer():
-    whole = {"resizer.out.bias": torch.ones(3), "head.fc.bias": torch.ones(2)}
-    found = add_resizer({"head.fc.bias": torch.zeros(2)}, whole)
-    assert set(found) == {"resizer.out.bias", "head.fc.bias"}
-    assert not found["head.fc.bias"].any()
+    whole = {"resizer.out.bias": torch.ones(3), "backbone.w": torch.ones(2)}
+    found = add_resizer({"backbone.w": torch.zeros(2)}, whole)
+    assert set(found) == {"resizer.out.bias", "backbone.w"}
+    assert not found["backbone.w"].any()
+
+
+def test_swapped_weights_are_refused():
+    plain, resizer = {"backbone.w": torch.ones(2)}, {"out.bias": torch.ones(3)}
+    with pytest.raises(InputError, match=r"of MMPretrain's, .* but have 'out\.bias'"):
+        add_resizer(resizer, plain)
+    with pytest.raises(InputError, match=r"of a resizer, .* but have 'backbone\.w'"):
+        add_resizer(plain, plain)
 
 
 def test_a_resizer_inside_another_model_is_refused():
