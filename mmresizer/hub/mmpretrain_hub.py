@@ -7,7 +7,7 @@ from mmpretrain.apis import ModelHub
 
 from mmresizer.utils import InputError
 
-from .model_index import SCHEME, list_models
+from .model_index import MMPRETRAIN, SCHEME, list_models
 
 _ROOT = Path(__file__).parents[1] / ".mim"
 
@@ -26,7 +26,7 @@ def register_models() -> None:
         return
     ModelHub.register_model_index(_ROOT / "model-index.yml", config_prefix=_ROOT)
     for model in models:
-        if model.library != "MMPretrain":  # its inferencers could not run them
+        if model.library != MMPRETRAIN:  # its inferencers could not run them
             del ModelHub._models_dict[model.name]
         elif model.weights is not None:  # a path that is no address is our loader's
             ModelHub._models_dict[model.name].weights = f"{SCHEME}{model.name}"

@@ -23,7 +23,7 @@ SCHEME = "mmresizer://"
 MMDETECTION = "MMDetection"
 # Models of quality: MMPretrain builds them, and its inferencers ask them for classes.
 OURS = "mmresizer"
-_MMPRETRAIN = "MMPretrain"
+MMPRETRAIN = "MMPretrain"
 
 # Configs, metafiles and weights, in the wheel as in the repository.
 _ROOT = Path(__file__).parents[1] / ".mim"
@@ -170,7 +170,7 @@ def _read_entry(entry: dict) -> ZooModel:
         weights=_read_weights(entry.get("Weights"), "Weights", facts),
         resizer=_read_weights(facts.get("Resizer Weights"), "Resizer Weights", facts),
         licence=facts.get("License"),
-        library=facts.get("Library", _MMPRETRAIN),
+        library=facts.get("Library", MMPRETRAIN),
     )
 
 
