@@ -6,7 +6,6 @@ config = (
 )
 options = {"optim_wrapper.optimizer.lr": 0.001}
 
-# The arms that say whether a resizer pays.
-arms = [arm for arm in _base_.arms if arm["name"] in ("bilinear", "larger", "learned")]
-# Chosen on held-out images: search2_cats-dogs_lite0.py.
-arms[2]["resizer"].update(norm_cfg=None)
+_controls = ("bilinear", "antialiased", "MULLER")
+arms = [arm for arm in _base_.arms if arm["name"] in _controls]
+arms += [_base_._recipe]

@@ -29,6 +29,14 @@ arms = [
     ),
     dict(name="learned, random", resizer=dict(type="mmresizer.LearnedResizer")),
     dict(name="learned", resizer=dict(type="mmresizer.LearnedResizer", zero_init=True)),
+    # The recipe for trained backbones.
+    dict(
+        name="learned, no norm",
+        resizer=dict(type="mmresizer.LearnedResizer", zero_init=True, norm_cfg=None),
+        options=dict(
+            custom_hooks=[dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)]
+        ),
+    ),
     dict(
         name="learned, cheap stem",
         resizer=dict(type="mmresizer.LearnedResizer", zero_init=True, stem_stride=2),

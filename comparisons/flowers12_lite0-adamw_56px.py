@@ -1,4 +1,4 @@
-# The recipe behind a backbone that AdamW trains.
+# The first recipe, with norms, behind a backbone that AdamW trains.
 _base_ = ["_base_/flowers12_lite0.py"]
 
 _adamw = dict(_delete_=True, type="AdamW", weight_decay=0.01)

@@ -1,6 +1,5 @@
 _base_ = ["bilinearx4_efficientnet-lite0_1xb32_cats-dogs-subset_75px.py"]
 
-# Without norms: chosen on held-out images, comparisons/search2_cats-dogs_lite0.py.
 model = dict(
     resizer=dict(type="mmresizer.LearnedResizer", zero_init=True, norm_cfg=None)
 )

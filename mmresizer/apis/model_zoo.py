@@ -179,7 +179,12 @@ def _find_library(cfg: Config) -> dict[str, str]:
 
 def _describe_resizer(resizer: dict) -> str:
     if resizer["type"] == "mmresizer.LearnedResizer":
-        return "learned, zero_init" if resizer.get("zero_init") else "learned"
+        parts = ["learned"]
+        if resizer.get("zero_init"):
+            parts.append("zero_init")
+        if resizer.get("norm_cfg", {}) is None:
+            parts.append("no norm")
+        return ", ".join(parts)
     kind = resizer.get("interpolation", "bilinear")
     return f"antialiased {kind}" if resizer.get("antialias") else kind
 

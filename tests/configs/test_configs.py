@@ -248,13 +248,13 @@ def test_finds_stable_configs():
 
 @pytest.mark.parametrize("stable", STABLE, ids=lambda path: path.stem)
 def test_stable_recipe(stable):
-    """It is the plain one, and the resizer's start and steps alone are other ones."""
+    """It is the plain one, but for the resizer's start, norms and steps."""
     plain = load_once(stable.with_name(stable.name.replace("-stable", ""))).to_dict()
     cfg = load_once(stable).to_dict()
     (hook,) = cfg.pop("custom_hooks")
     assert hook == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
     if stable.stem.startswith("resizer"):
-        assert cfg["model"]["resizer"].pop("zero_init") is True
+        del cfg["model"]["resizer"]["zero_init"], cfg["model"]["resizer"]["norm_cfg"]
     assert cfg == plain
 
 
@@ -340,6 +340,27 @@ def test_coco_is_mmdetections(path):
     assert cfg.train_cfg.max_epochs == 6
     assert cfg.param_scheduler == load_once(COCO[0]).param_scheduler
     assert cfg.custom_hooks[-1] == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
+
+
+FINETUNED = [
+    path
+    for path in CONFIGS
+    if path.name.startswith("resizer")
+    and (path.parent.name == "coco" or "lite0" in path.name or path in STABLE)
+]
+
+
+def test_finds_finetuned_configs():
+    assert len(FINETUNED) == 10 + 3 + 3
+
+
+@pytest.mark.parametrize("path", params(FINETUNED))
+def test_finetuned_configs_follow_the_recipe(path):
+    """What docs/stability.md names; the schedule behind it is the backbone's."""
+    cfg = load_once(path)
+    assert cfg.model.resizer.zero_init is True
+    assert cfg.model.resizer.norm_cfg is None
+    assert dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4) in cfg.custom_hooks
 
 
 @pytest.mark.parametrize(

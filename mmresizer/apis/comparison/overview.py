@@ -5,22 +5,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-_CONTROL, _LEARNED, _LARGER = "bilinear", "learned", "larger"
+_CONTROL, _LARGER = "bilinear", "larger"
+# The recipe, and what stands for it in comparisons without it.
+_LEARNED = ("learned, no norm", "learned")
 _ARMS = (
     _CONTROL,
     "antialiased",
     "MULLER",
     "learned, random",
-    _LEARNED,
+    "learned",
+    "learned, no norm",
     "learned, cheap stem",
     _LARGER,
 )
 _HEADER = (
     "comparison",
     *_ARMS,
-    f"{_LEARNED} - {_CONTROL}",
-    f"{_LEARNED} - {_LARGER}",
-    f"arithmetic, {_LEARNED} / {_CONTROL}",
+    f"learned - {_CONTROL}",
+    f"learned - {_LARGER}",
+    f"arithmetic, learned / {_CONTROL}",
     "latency",
 )
 
@@ -29,6 +32,8 @@ def render_overview(results: Path, link: str) -> str:
     """Renders the comparisons that have a bilinear and a learned arm as one table.
 
     Those on images held out of the training set chose between variants: no results.
+    The columns of differences and costs are of the recipe, the learned resizer without
+    norms; in comparisons without it, of the one with norms.
 
     Args:
         results (Path): Folder with a folder of tables for each comparison.
@@ -39,12 +44,13 @@ def render_overview(results: Path, link: str) -> str:
     """
     files = sorted(results.glob("*/summary.json"))
     summaries = [json.loads(file.read_text()) for file in files]
-    rows = [
-        _make_row(summary, f"{link}/{file.parent.name}/summary.md")
-        for file, summary in zip(files, summaries, strict=True)
-        if {_CONTROL, _LEARNED} <= {arm["arm"] for arm in summary["arms"]}
-        and summary["holdout"] is None
-    ]
+    rows = []
+    for file, summary in zip(files, summaries, strict=True):
+        arms = {arm["arm"]: arm for arm in summary["arms"]}
+        learned = next((name for name in _LEARNED if name in arms), None)
+        if _CONTROL in arms and learned and summary["holdout"] is None:
+            page = f"{link}/{file.parent.name}/summary.md"
+            rows.append(_make_row(summary, arms, learned, page))
     return make_table(_HEADER, rows)
 
 
@@ -91,18 +97,18 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _make_row(summary: dict[str, Any], page: str) -> list[str]:
-    arms = {arm["arm"]: arm for arm in summary["arms"]}
-    learned, control = arms[_LEARNED], arms[_CONTROL]
-    ratio = learned["latency_ratio"]
+def _make_row(
+    summary: dict[str, Any], arms: dict[str, dict], learned: str, page: str
+) -> list[str]:
+    ratio = arms[learned]["latency_ratio"]
     return [
         f"[{summary['name']}]({page})",
         *(
             show_interval(arms[name]["top1"] if name in arms else None)
             for name in _ARMS
         ),
-        *(_show_verdict(summary, name) for name in (_CONTROL, _LARGER)),
-        f"{learned['gmac'] / control['gmac']:.1f}",
+        *(_show_verdict(summary, learned, name) for name in (_CONTROL, _LARGER)),
+        f"{arms[learned]['gmac'] / arms[_CONTROL]['gmac']:.1f}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
 
@@ -122,8 +128,8 @@ def show_difference(interval: Sequence[float], unit: str = "") -> str:
     return f"{mean:+z.1f}{unit} ({low:+z.1f} to {high:+z.1f})"
 
 
-def _show_verdict(summary: dict[str, Any], control: str) -> str:
+def _show_verdict(summary: dict[str, Any], learned: str, control: str) -> str:
     for row in summary["differences"]:
-        if (row["arm"], row["control"]) == (_LEARNED, control):
+        if (row["arm"], row["control"]) == (learned, control):
             return f"{show_difference(row['difference'])}, {row['verdict']}"
     return "-"

@@ -130,7 +130,8 @@ class LearnedResizer(BaseResizer):
         interpolation (str): See :class:`BaseResizer`; for image and features alike.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
-        norm_cfg (dict, optional): Norm layer. Defaults to ``dict(type='BN')``.
+        norm_cfg (dict, optional): Norm layer; None for none, and convolutions with
+            biases. Defaults to ``dict(type='BN')``.
         act_cfg (dict): Activation layer. Defaults to LeakyReLU of slope 0.2.
         with_cp (bool): Whether to recompute all of the CNN in the backward pass instead
             of keeping its activations. Gradients and norm statistics stay the same.

@@ -94,6 +94,28 @@ def test_overview(tmp_path):
         ],
         [difference],
     )
+    no_norm = ("learned, no norm", [79.5, 78.0, 81.0], 0.2, 1.9)
+    worse = dict(difference, arm="learned, no norm", difference=[-0.5, -1.5, 0.5])
+    write_summary(
+        tmp_path / "recipe",
+        [
+            ("bilinear", [80.0, 79.0, 81.0], 0.1, 1.0),
+            ("larger", [84.0, 83.0, 85.0], 0.2, 2.0),
+            ("learned", [80.5, 78.5, 82.5], 0.3, 2.3),
+            no_norm,
+        ],
+        [
+            difference,
+            dict(difference, control="larger", difference=[-3.5, -4.0, -3.0]),
+            worse,
+            dict(worse, control="larger", difference=[-4.5, -5.0, -4.0]),
+        ],
+    )
+    write_summary(
+        tmp_path / "recipe-alone",
+        [("bilinear", [80.0, 79.0, 81.0], 0.1, 1.0), no_norm],
+        [worse],
+    )
     write_summary(
         tmp_path / "running",
         [("bilinear", None, 0.2, None), ("learned", None, 0.2, None)],
@@ -102,19 +124,31 @@ def test_overview(tmp_path):
     write_summary(tmp_path / "search", arms)
     write_summary(tmp_path / "others", arms[:1])
     table = render_overview(tmp_path, "results")
-    header, _, flowers, running = [
+    header, _, flowers, *recipes, running = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in table.splitlines()
     ]
     flowers = dict(zip(header, flowers, strict=True))
+    recipe, alone = [dict(zip(header, row, strict=True)) for row in recipes]
     assert flowers["comparison"] == "[flowers](results/flowers/summary.md)"
     assert flowers["bilinear"] == "80.0 ± 1.0"
     assert flowers["learned"] == "80.5 ± 2.0"
     assert flowers["larger"] == "-"
+    assert flowers["learned, no norm"] == "-"
     assert flowers["learned - bilinear"] == "+0.5 (-1.3 to +2.3), undecided"
     assert flowers["learned - larger"] == "-"
     assert flowers["arithmetic, learned / bilinear"] == "3.0"
     assert flowers["latency"] == "2.3"
+    # With norms and without: the differences are of the recipe.
+    assert recipe["learned"] == "80.5 ± 2.0"
+    assert recipe["learned, no norm"] == "79.5 ± 1.5"
+    assert recipe["learned - bilinear"] == "-0.5 (-1.5 to +0.5), undecided"
+    assert recipe["learned - larger"] == "-4.5 (-5.0 to -4.0), undecided"
+    assert recipe["arithmetic, learned / bilinear"] == "2.0"
+    assert recipe["latency"] == "1.9"
+    assert alone["learned"] == "-"
+    assert alone["learned - bilinear"] == "-0.5 (-1.5 to +0.5), undecided"
+    assert alone["latency"] == "1.9"
     assert set(running[1:]) == {"-", "1.0"}
 
 
