@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from mmengine.logging import MMLogger
+
 from mmresizer.apis.comparison.compare import compare
 from mmresizer.apis.comparison.executors import LocalExecutor, RayExecutor
 from mmresizer.apis.comparison.report import render, write_report
@@ -70,6 +72,8 @@ def main() -> int:
         return 0
     if args.ray and args.threads:
         raise InputError("--threads is for runs without --ray; there is --ray-cpus")
+    # An optimizer tells the options of every parameter, and each arm has one.
+    MMLogger.get_current_instance().setLevel("WARNING")
     spec = load_spec(args.spec, args.cfg_options)
     work_dir = args.work_dir or os.path.join("work_dirs", "compare", spec.name)
     executor = (
