@@ -6,25 +6,27 @@ from pathlib import Path
 from typing import Any
 
 _CONTROL, _LARGER = "bilinear", "larger"
-# The recipe, and what stands for it in comparisons without it.
-_LEARNED = ("learned, no norm", "learned")
-_ARMS = (
-    _CONTROL,
-    "antialiased",
-    "MULLER",
-    "learned, random",
-    "learned",
-    "learned, no norm",
-    "learned, cheap stem",
-    _LARGER,
-)
+_RECIPE, _NORMS = "learned, no norm", "learned"
+# The arms of the columns. Those of the learned resizer are the recipe's or, in
+# comparisons without it, those of the recipe before it.
+_ARMS = {
+    _CONTROL: _CONTROL,
+    "antialiased": "antialiased",
+    "MULLER": "MULLER",
+    "learned, random": "random start",
+    _NORMS: "with norms",
+    _RECIPE: "recipe",
+    "learned, cheap stem": "cheap stem",
+    _LARGER: _LARGER,
+}
 _HEADER = (
     "comparison",
-    *_ARMS,
+    *_ARMS.values(),
     f"learned - {_CONTROL}",
     f"learned - {_LARGER}",
-    f"arithmetic, learned / {_CONTROL}",
-    "latency",
+    "arithmetic, learned",
+    "latency, learned",
+    f"latency, {_LARGER}",
 )
 
 
@@ -32,8 +34,9 @@ def render_overview(results: Path, link: str) -> str:
     """Renders the comparisons that have a bilinear and a learned arm as one table.
 
     Those on images held out of the training set chose between variants: no results.
-    The columns of differences and costs are of the recipe, the learned resizer without
-    norms; in comparisons without it, of the one with norms.
+    Differences and costs of the learned resizer are those of the recipe, which has no
+    norms; in comparisons without it, of the one with norms. Costs are multiples of
+    bilinear's.
 
     Args:
         results (Path): Folder with a folder of tables for each comparison.
@@ -47,7 +50,7 @@ def render_overview(results: Path, link: str) -> str:
     rows = []
     for file, summary in zip(files, summaries, strict=True):
         arms = {arm["arm"]: arm for arm in summary["arms"]}
-        learned = next((name for name in _LEARNED if name in arms), None)
+        learned = next((name for name in (_RECIPE, _NORMS) if name in arms), None)
         if _CONTROL in arms and learned and summary["holdout"] is None:
             page = f"{link}/{file.parent.name}/summary.md"
             rows.append(_make_row(summary, arms, learned, page))
@@ -100,7 +103,6 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _make_row(
     summary: dict[str, Any], arms: dict[str, dict], learned: str, page: str
 ) -> list[str]:
-    ratio = arms[learned]["latency_ratio"]
     return [
         f"[{summary['name']}]({page})",
         *(
@@ -109,8 +111,13 @@ def _make_row(
         ),
         *(_show_verdict(summary, learned, name) for name in (_CONTROL, _LARGER)),
         f"{arms[learned]['gmac'] / arms[_CONTROL]['gmac']:.1f}",
-        "-" if ratio is None else f"{ratio:.1f}",
+        *(_show_latency(arms.get(name)) for name in (learned, _LARGER)),
     ]
+
+
+def _show_latency(arm: dict[str, Any] | None) -> str:
+    ratio = arm["latency_ratio"] if arm else None
+    return "-" if ratio is None else f"{ratio:.1f}"
 
 
 def show_interval(interval: list[float] | None, form: str = ".1f") -> str:
@@ -131,5 +138,6 @@ def show_difference(interval: Sequence[float], unit: str = "") -> str:
 def _show_verdict(summary: dict[str, Any], learned: str, control: str) -> str:
     for row in summary["differences"]:
         if (row["arm"], row["control"]) == (learned, control):
-            return f"{show_difference(row['difference'])}, {row['verdict']}"
+            difference = show_difference(row["difference"])
+            return f"{_ARMS[learned]}: {difference}, {row['verdict']}"
     return "-"
