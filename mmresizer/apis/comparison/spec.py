@@ -1,10 +1,13 @@
 """The spec of a comparison: which arms are trained, from which weights, how often."""
 
+import math
 import os
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -463,26 +466,35 @@ def match_flops(arm: Arm, macs: int) -> Arm:
             f"arm {arm.name!r} must have a square output for match_flops, but it has "
             f"{arm.output_size[0]}x{arm.output_size[1]}"
         )
-    best = arm
-    for size in range(max(arm.output_size) + 1, min(arm.input_size) + 1):
+    sizes = range(arm.output_size[0] + 1, min(arm.input_size) + 1)
+
+    @cache
+    def resized(size: int) -> Arm | None:
         cfg = deepcopy(arm.cfg)
         cfg.model.resizer.pop("scale_factor", None)
         cfg.model.resizer.output_size = size
         try:
             cost = model_costs(cfg, arm.input_size).total.macs
         except InputError:  # a size that the backbone does not take
-            continue
-        if abs(cost - macs) < abs(best.macs - macs):
-            best = replace(arm, cfg=cfg, output_size=(size, size), macs=cost)
-        if cost > macs:
-            break
-    if best is arm:
+            return None
+        return replace(arm, cfg=cfg, output_size=(size, size), macs=cost)
+
+    def next_cost(size: int) -> float:
+        larger = map(resized, range(size, sizes.stop))
+        return next((each.macs for each in larger if each), math.inf)
+
+    # Costs grow with the size: the two on either side of `macs` are found by bisection.
+    above = bisect_right(sizes, macs, key=next_cost)
+    costs = [next_cost(size) for size in sizes[max(above - 1, 0) : above + 1]]
+    nearest = min(costs, key=lambda cost: abs(cost - macs), default=math.inf)
+    if abs(nearest - macs) >= abs(arm.macs - macs):
         raise InputError(
             f"arm {arm.name!r} has no larger output size, up to its input of "
             f"{arm.input_size[0]}x{arm.input_size[1]}, that comes closer to "
             f"{macs / 1e9:.4f} GMAC"
         )
-    return best
+    first = bisect_left(sizes, nearest, key=next_cost)
+    return next(each for each in map(resized, sizes[first:]) if each)
 
 
 def _check_arms(spec: Spec, entries: list[dict]) -> None:

@@ -2,10 +2,13 @@
 
 import pprint
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from mmresizer.apis.comparison.spec import load_spec
+from mmresizer.apis.comparison import spec as spec_module
+from mmresizer.apis.comparison.spec import load_spec, match_flops
 from mmresizer.apis.costs import build_model_to_count
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
@@ -67,6 +70,25 @@ def test_matches_flops(load):
         distances[size] = abs(count_macs(model, (96, 96)) - target)
     assert arms["larger"].output_size == (min(distances, key=distances.get),) * 2
     assert list(arms) == ["larger", "learned"]
+
+
+@pytest.mark.parametrize(
+    ("macs", "size"), [(60, 32), (100, 32), (150, 32), (151, 64), (200, 64), (900, 96)]
+)
+def test_matches_flops_with_sizes_that_the_backbone_takes(
+    load, monkeypatch, macs, size
+):
+    """Multiples of 16; 32 and 48 px cost 100, 64 and 80 cost 200, 96 costs 300."""
+
+    def model_costs(cfg, input_size):
+        output = cfg.model.resizer.output_size
+        if output % 16:
+            raise InputError("not taken")
+        return SimpleNamespace(total=SimpleNamespace(macs=100 * (output // 32)))
+
+    arm = replace(load().arms[0], macs=0)
+    monkeypatch.setattr(spec_module, "model_costs", model_costs)
+    assert match_flops(arm, macs).output_size == (size, size)
 
 
 def test_sweep(load):
