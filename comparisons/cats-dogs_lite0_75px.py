@@ -6,7 +6,4 @@ config = (
 )
 options = {"optim_wrapper.optimizer.lr": 0.001}
 
-_controls = ("bilinear", "antialiased", "larger", "MULLER")
-arms = [arm for arm in _base_.arms if arm["name"] in _controls]
-arms[2].update(match_flops="learned, no norm")
-arms += [_base_._recipe]
+arms = _base_._recipe_arms

@@ -2,8 +2,4 @@
 _base_ = ["_base_/scratch.py"]
 
 config = "mmresizer::cats_dogs/bilinearx4_mobilenet-v2_1xb32_cats-dogs-subset_75px.py"
-
-# The arms that say whether a resizer pays.
-arms = [arm for arm in _base_.arms if arm["name"] in ("bilinear", "larger")]
-arms[1].update(match_flops="learned, no norm")
-arms += [_base_._recipe]
+arms = _base_._recipe_arms

@@ -1,4 +1,5 @@
-# As with MobileNet-v2, before ResNet-18.
-_base_ = ["cats-dogs_mobilenet-v2_75px.py"]
+# From scratch on cats and dogs, 300 -> 75.
+_base_ = ["_base_/scratch.py"]
 
 config = "mmresizer::cats_dogs/bilinearx4_resnet18_1xb32_cats-dogs-subset_75px.py"
+arms = _base_._recipe_arms

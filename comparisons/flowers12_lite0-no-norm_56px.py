@@ -1,4 +1,4 @@
 # Fine-tuned to flowers, 224 -> 56, by the recipe, which has no norms.
 _base_ = ["_base_/flowers12_lite0.py"]
 
-arms = [arm for arm in _base_.arms if arm["name"] == "bilinear"] + [_base_._recipe]
+arms = _base_._recipe_arms

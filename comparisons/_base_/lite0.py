@@ -11,3 +11,7 @@ arms = _base_.arms
 next(arm for arm in arms if arm["name"] == "MULLER")["resizer"].update(
     mean=[127.0] * 3, std=[128.0] * 3
 )
+
+# The recipe beside every control, for specs to take.
+_recipe_arms = [dict(arm) for arm in arms if arm.get("control")] + [_base_._recipe]
+_recipe_arms[2].update(match_flops="learned, no norm")
