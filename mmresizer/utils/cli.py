@@ -93,8 +93,11 @@ def load_config(path: str, options: dict | None = None) -> Config:
             reason += f"; {HOW_TO_INSTALL_MMDET}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
     cfg.setdefault("launcher", "none")
-    if options:
-        cfg.merge_from_dict(options)
+    try:
+        cfg.merge_from_dict(options or {})
+    except Exception as e:  # a name below a number, or a list that is too short
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        raise InputError(f"{options} do not fit the config {path!r} ({reason})") from e
     return cfg
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mmresizer.utils import InputError
+from mmresizer.utils.files import make_folder
 from mmresizer.utils.processes import interrupted_by_sigterm, last_line
 
 from .executors import Executor
@@ -52,11 +53,8 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> dict[str, Any]:
         KeyboardInterrupt: If the user interrupts it, or it gets SIGTERM; what goes on
             is ended.
     """
-    folder = Path(work_dir).absolute()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--work-dir must be a folder, but {work_dir!r} is a file")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(work_dir).absolute()
         with FileLock(folder / ".lock", blocking=False):
             return _compare(spec, folder, executor)
     except Timeout as e:

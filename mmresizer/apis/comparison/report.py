@@ -267,7 +267,15 @@ def write_report(folder: Path) -> dict[str, Any]:
         facts = json.loads((folder / _FACTS).read_text())
     except ValueError as e:
         raise InputError(f"{str(folder / _FACTS)!r} must be JSON ({e})") from e
-    summary = summarize(results, runs, arms, facts)
+    try:
+        summary = summarize(results, runs, arms, facts)
+    except (KeyError, IndexError, TypeError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
+        raise InputError(
+            f"the tables in {str(folder)!r} do not belong together, or are damaged "
+            f"({type(e).__name__}: {e})"
+        ) from e
     write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     write_atomically(folder / "summary.md", render(summary))
     plot_comparison(results, arms, folder)
@@ -359,9 +367,12 @@ def _difference_over_epochs(
     """How far an arm is above its control on the mean of all epochs, over the seeds.
 
     It tells a bad start from a good one, which the last epoch may hide, with less noise
-    than any single epoch.
+    than any single epoch. None if one was trained for longer.
     """
-    means = results.groupby(["arm", "seed"]).top1.mean()
+    epochs = results.groupby(["arm", "seed"]).top1
+    means, counts = epochs.mean(), epochs.count()
+    if any(counts[arm, seed] != counts[control, seed] for seed in seeds):
+        return None
     return _interval([means[arm, seed] - means[control, seed] for seed in seeds])
 
 
@@ -437,7 +448,8 @@ def render(summary: dict[str, Any]) -> str:
         ratio = arm["latency_ratio"]
         ratio = "-" if ratio is None else f"{ratio:.2f}"
         count = arm["seeds"]
-        note = f" ({count} seeds)" if count < len(summary["seeds"]) else ""
+        number = len(summary["seeds"])
+        note = f" ({count} of {number} seeds)" if count < number else ""
         lines.append(
             f"| {name} | {arm['input']} | {arm['output']} | {arm['resizer_params']:,} "
             f"| {arm['params']:,} | {arm['resizer_gmac']:.4f} | {arm['gmac']:.4f} "
@@ -459,11 +471,12 @@ def render(summary: dict[str, Any]) -> str:
         "In points, paired by seed and by image. The interval holds both of its "
         "columns to the right: Student's t over the seeds, and a bootstrap over seeds "
         "and images. A verdict needs both on one side of zero; of twenty arms without "
-        "an effect, one may get it by chance. McNemar: exact p, a seed each.",
+        "an effect, one may get it by chance. *All epochs*: of the mean over the "
+        "epochs, by the seeds. McNemar: exact p, a seed each.",
         "",
-        "| arm | control | difference | over seeds | seeds and images | McNemar | "
-        "verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| arm | control | difference | over seeds | seeds and images | all epochs | "
+        "McNemar | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     # A control against the others is beside the point, but for the first of its input.
     first_control: dict[str, str] = {}
@@ -479,13 +492,24 @@ def render(summary: dict[str, Any]) -> str:
             f"{span[1]:+z.1f} to {span[2]:+z.1f}"
             for span in (row["over_seeds"], row["bootstrap"])
         ]
+        over_epochs = row["all_epochs"]
+        over_epochs = show_difference(over_epochs) if over_epochs else "-"
         p_values = ", ".join(f"{p:.3f}" for p in row["mcnemar"])
         lines.append(
             f"| {row['arm']} | {row['control']} | {show_difference(row['difference'])} "
-            f"| {spans[0]} | {spans[1]} | {p_values} | {row['verdict']} |"
+            f"| {spans[0]} | {spans[1]} | {over_epochs} | {p_values} "
+            f"| {row['verdict']} |"
         )
     lines += ["", "In words:", ""]
     lines += [f"- {row['words']}" for row in shown if row["arm"] not in controls]
+    judged = {row["arm"] for row in shown}
+    lines += [
+        f"- {arm['arm']} has no verdict: it has no {MIN_SEEDS} seeds in common with a "
+        f"control of its input size ({arm['seeds']} of {len(summary['seeds'])} have "
+        "finished)."
+        for arm in summary["arms"]
+        if not arm["control"] and arm["arm"] not in judged
+    ]
     if summary["failures"]:
         lines += ["", "## Runs that did not finish", ""]
         lines += [
@@ -493,8 +517,9 @@ def render(summary: dict[str, Any]) -> str:
             for run in summary["failures"]
         ]
     same = (
-        "All arms of a seed and an input size saw the same images in the same order, "
-        "augmentation in the pipeline included (by checksum)."
+        "All arms of a seed and an input size saw the same images in the same order in "
+        "each epoch that they share, augmentation in the pipeline included (by "
+        "checksum)."
         if summary["same_data"]
         else "**The arms of a seed did not see the same images.**"
     )

@@ -4,16 +4,17 @@ import math
 import os
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -26,7 +27,7 @@ from mmresizer.apis.costs import (
     model_costs,
 )
 from mmresizer.models.utils import get_resizer
-from mmresizer.registry import LOOPS
+from mmresizer.registry import DATASETS, HOOKS, LOOPS, PARAM_SCHEDULERS
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config, load_named_config
 
@@ -52,6 +53,7 @@ _ARM_KEYS = (
     "input_size",
 )
 _STAGE1_KEYS = ("options", "checkpoint")
+_SCHEDULER_KEYS = ("convert_to_iter_based",)  # of the Runner, not of a class
 _HOLDOUT_KEYS = ("fold", "num_splits")
 _SWEEP_KEYS = ("arms", "input_sizes")
 # What mmengine takes besides the arguments of torch's DataLoader.
@@ -219,7 +221,7 @@ def _read_seeds(seeds: Any) -> list[int]:
 
 def _read_arms(arms: Any) -> list[dict]:
     if not isinstance(arms, list | tuple) or not arms:
-        raise InputError(f"arms must be a list of dicts, but got {arms!r}")
+        raise InputError(f"arms must be a list of one or more dicts, but got {arms!r}")
     for arm in arms:
         _check_keys("an arm", arm, _ARM_KEYS)
         name, control = arm.get("name"), arm.get("control", False)
@@ -246,8 +248,8 @@ def _read_checkpoint(stage1: Mapping) -> str | None:
     path = Path(str(checkpoint)).expanduser()
     if not path.is_file():
         raise InputError(
-            f"the stage-1 checkpoint {checkpoint!r} does not exist, seen from "
-            f"{os.getcwd()!r}"
+            "the stage-1 checkpoint must be a file on this machine, but "
+            f"{checkpoint!r} is none, seen from {os.getcwd()!r}"
         )
     load_checkpoint(str(path))
     return str(path.absolute())
@@ -274,12 +276,51 @@ def _check_training(cfg: Config, who: str) -> None:
     accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
         _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
+        _check_arguments(f"{name}.dataset of {who}", cfg[name].get("dataset"), DATASETS)
+    for i, hook in enumerate(cfg.get("custom_hooks") or []):
+        _check_arguments(f"custom_hooks[{i}] of {who}", hook, HOOKS, ["priority"])
+    schedulers = cfg.get("param_scheduler") or []
+    for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
+        _check_arguments(
+            f"param_scheduler of {who}", scheduler, PARAM_SCHEDULERS, _SCHEDULER_KEYS
+        )
     head = (cfg.get("model") or {}).get("head") or {}
     if str(head.get("type")).endswith("IQAHead"):
         raise InputError(
             f"{who}: a comparison is of top-1 accuracies and needs a classifier, but "
             f"the head is of type {head['type']!r}"
         )
+
+
+def _check_arguments(
+    what: str, part: Any, registry: Registry, more: Sequence[str] = ()
+) -> None:
+    """Checks the arguments of what is built late, maybe after hours of stage 1."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        return  # objects, which are built already, and classes
+    cls = registry.get(part["type"])
+    if cls is None:
+        raise InputError(f"{what}: there is no type {part['type']!r}")
+    accepted = {"type", "_scope_", *more}
+    for base in cls.__mro__ if isinstance(cls, type) else ():
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = signature(base.__init__).parameters
+        accepted |= {*parameters} - {"self", "args", "kwargs"}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
+            _check_keys(what, part, sorted(accepted))
+            return
+    # What takes any name says itself which ones it has a use for.
+    arguments = {key: part[key] for key in part if key not in more}
+    _build(what, partial(registry.build, deepcopy(arguments)))
+
+
+def _build(what: str, build: Callable[[], Any]) -> None:
+    try:
+        build()
+    except Exception as e:  # whatever a constructor raises on its arguments
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot build {what} ({type(e).__name__}: {reason})") from e
 
 
 def _check_model(cfg: Config, who: str) -> nn.Module:
@@ -289,13 +330,8 @@ def _check_model(cfg: Config, who: str) -> nn.Module:
         model = build_model_to_count(cfg)
     except InputError as e:
         raise InputError(f"{who}: {e}") from e
-    try:
-        build_optim_wrapper(model, deepcopy(cfg.optim_wrapper))
-    except Exception as e:  # whatever a constructor raises on its arguments
-        reason = " ".join(str(e).split())
-        raise InputError(
-            f"{who}: cannot build optim_wrapper ({type(e).__name__}: {reason})"
-        ) from e
+    options = deepcopy(cfg.optim_wrapper)
+    _build(f"optim_wrapper of {who}", partial(build_optim_wrapper, model, options))
     return model
 
 
@@ -306,7 +342,8 @@ def _sweep(arms: list[dict], sweep: Any) -> list[dict]:
     _check_keys("sweep", sweep, _SWEEP_KEYS)
     sizes, names = sweep.get("input_sizes"), sweep.get("arms")
     known = [arm["name"] for arm in arms]
-    if not isinstance(names, list | tuple) or not all(n in known for n in names):
+    is_list = isinstance(names, list | tuple) and names
+    if not is_list or not all(name in known for name in names):
         raise InputError(
             f"sweep.arms must be names of arms ({', '.join(known)}), but got {names!r}"
         )
@@ -398,6 +435,8 @@ def _set_input_size(cfg: Config, size: Any) -> None:
             "input_size must be an int of 1 or more and not above what the pipeline "
             f"delivers ({limit}), but got {size!r}"
         )
+    if delivered == (size, size):
+        return
     # Area interpolation uses all pixels: what a smaller input lacks is resolution.
     shrink = dict(type="Resize", scale=(size, size), interpolation="area")
     for name in _DATALOADERS:

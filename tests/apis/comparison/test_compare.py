@@ -403,7 +403,12 @@ def test_one_process_a_folder(write_spec, run, tmp_path):
         (["--report", "absent"], "'absent' has no results.csv of a comparison"),
         (
             ["comparisons/fine_textures.py", "--work-dir", "README.md"],
-            "--work-dir must be a folder, but 'README.md' is a file",
+            "the folder 'README.md' is a file",
+        ),
+        (
+            ["comparisons/fine_textures.py", "--cfg-options", "seeds.foo=3"],
+            "{'seeds.foo': 3} do not fit the config 'comparisons/fine_textures.py' "
+            "(TypeError: list indices must be integers or slices, not str)",
         ),
     ],
 )

@@ -120,6 +120,17 @@ def test_one_seed_has_no_interval():
     summary = summarize(*tables(curves, correct, reasons=reasons), FACTS)
     assert summary["differences"] == []
     assert summary["arms"][1]["top1"] is None
+    page = render(summary)
+    assert "| - (1 of 3 seeds) |" in page
+    assert "- better has no verdict: it has no 2 seeds in common with a control" in page
+
+
+def test_means_of_unequal_lengths_are_not_compared():
+    """The later epochs are the better ones: a mean over more of them says nothing."""
+    curves = {**CURVES, "better": {seed: [50] * 9 for seed in range(3)}}
+    (difference,) = summarize(*tables(curves, CORRECT), FACTS)["differences"]
+    assert difference["all_epochs"] is None
+    assert difference["difference"][0] == pytest.approx(100 / 3, abs=1e-3)
 
 
 def test_other_images_are_noticed():
@@ -177,6 +188,18 @@ def test_report_from_files(tmp_path, names):
         kept = (tmp_path / name).read_text()
         (tmp_path / name).write_text("garbage")
         with pytest.raises(InputError, match=fault):
+            write_report(tmp_path)
+        (tmp_path / name).write_text(kept)
+    for name, content in (
+        ("facts.json", "{}"),
+        ("facts.json", "[]"),
+        ("results.csv", "arm,seed,epoch,top1,loss\n"),
+        ("runs.csv", (tmp_path / "runs.csv").read_text().replace("1110", "11")),
+    ):
+        kept = (tmp_path / name).read_text()
+        assert content != kept
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match="do not belong together, or are damaged"):
             write_report(tmp_path)
         (tmp_path / name).write_text(kept)
     (tmp_path / "arms.csv").unlink()

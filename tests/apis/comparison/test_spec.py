@@ -104,6 +104,14 @@ def test_sweep(load):
         assert dataset[0]["inputs"].shape == (3, 48, 48)
 
 
+def test_sweep_up_to_the_full_size_beside_another_arm(load):
+    """At 96 px nothing is resized: its images are those of the arm outside."""
+    other = dict(name="other", control=True)
+    sweep = dict(arms=["learned"], input_sizes=[24, 96])
+    arms = load(arms=[other, LEARNED], sweep=sweep).arms
+    assert [arm.input_size for arm in arms] == [(96, 96), (24, 24), (96, 96)]
+
+
 def test_sweep_of_a_larger_output(load):
     """It matches the arm of its own input size."""
     larger = dict(name="larger", control=True, match_flops="learned")
@@ -144,7 +152,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(seeds=[3, 3]), r"seeds must be 2 or more different ones.*got \[3, 3\]"),
         (dict(seeds=[0, -1]), r"seeds must be a list of ints.*got \[0, -1\]"),
         (dict(seed=[0, 1]), "has an unknown key 'seed'; accepted are config, "),
-        (dict(arms=[]), r"arms must be a list of dicts, but got \[\]"),
+        (dict(arms=[]), r"arms must be a list of one or more dicts, but got \[\]"),
         (dict(arms=[LEARNED]), "at least one arm must be a control"),
         (
             dict(arms=[BILINEAR, BILINEAR]),
@@ -205,7 +213,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
         ),
         (
             dict(stage1=dict(checkpoint="absent.pth")),
-            "the stage-1 checkpoint 'absent.pth' does not exist",
+            "the stage-1 checkpoint must be a file .*, but 'absent.pth' is none",
         ),
         (dict(stage1=dict(epochs=3)), "stage1 has an unknown key 'epochs'"),
         (dict(config="absent.py"), "the config '.*absent.py' does not exist"),
@@ -213,6 +221,35 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(warmup_epochs=8), "warmup_epochs must be an int from 0 to 7.*got 8"),
         (dict(holdout=dict(fold=4, num_splits=4)), "holdout must be dict.*'fold': 4"),
         (dict(sweep=dict(arms=["x"])), r"sweep.arms must be names .*got \['x'\]"),
+        (dict(sweep=dict(arms=[])), r"sweep.arms must be names .*got \[\]"),
+        (
+            dict(options={"custom_hooks": [dict(type="ResizerOptimiserHook")]}),
+            r"custom_hooks\[0\] of arm 'bilinear': there is no type 'ResizerOptimiser",
+        ),
+        (
+            dict(
+                arms=[
+                    BILINEAR,
+                    LEARNED
+                    | dict(
+                        options=dict(
+                            custom_hooks=[
+                                dict(type="mmresizer.ResizerOptimizerHook", rate=0.1)
+                            ]
+                        )
+                    ),
+                ]
+            ),
+            r"cannot build custom_hooks\[0\] of arm 'learned' \(.*'rate'",
+        ),
+        (
+            dict(options={"param_scheduler": [dict(type="CosineAnnealingLR", T_mx=3)]}),
+            "param_scheduler of arm 'bilinear' has an unknown key 'T_mx'; .* T_max",
+        ),
+        (
+            dict(options={"train_dataloader.dataset.num_sample": 3}),
+            "train_dataloader.dataset of .* has an unknown key 'num_sample'; .* num",
+        ),
         (
             dict(options={"train_dataloader.dataset.data_root": "absent"}),
             "the folder 'absent' of train_dataloader does not exist",
@@ -237,11 +274,11 @@ def test_holdout_is_a_part_of_the_training_set(load):
         ),
         (
             dict(options={"optim_wrapper.optimizer.lrr": 3}),
-            "arm 'bilinear': cannot build optim_wrapper .*'lrr'",
+            "cannot build optim_wrapper of arm 'bilinear' .*'lrr'",
         ),
         (
             dict(stage1=dict(options={"optim_wrapper.optimiser.lr": 3})),
-            "stage 1: cannot build optim_wrapper .*'optimiser'",
+            "cannot build optim_wrapper of stage 1 .*'optimiser'",
         ),
         (dict(arms=[BILINEAR]), r"arms must be two or more.* got \['bilinear'\]"),
         (
