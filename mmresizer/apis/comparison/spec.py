@@ -305,7 +305,7 @@ def _check_arguments(
     for base in cls.__mro__ if isinstance(cls, type) else ():
         if "__init__" not in vars(base) or base is object:
             continue
-        parameters = signature(base.__init__).parameters
+        parameters = signature(vars(base)["__init__"]).parameters
         accepted |= {*parameters} - {"self", "args", "kwargs"}
         if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
             _check_keys(what, part, sorted(accepted))
@@ -523,7 +523,7 @@ def match_flops(arm: Arm, macs: int) -> Arm:
         return next((each.macs for each in larger if each), math.inf)
 
     # Costs grow with the size: the two on either side of `macs` are found by bisection.
-    above = bisect_right(sizes, macs, key=next_cost)
+    above = bisect_right(sizes, float(macs), key=next_cost)
     costs = [next_cost(size) for size in sizes[max(above - 1, 0) : above + 1]]
     nearest = min(costs, key=lambda cost: abs(cost - macs), default=math.inf)
     if abs(nearest - macs) >= abs(arm.macs - macs):
