@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.utils import import_modules_from_strings
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -273,6 +274,9 @@ def _check_training(cfg: Config, who: str) -> None:
     accepted = {*signature(LOOPS.get(loop) or EpochBasedTrainLoop).parameters}
     accepted = accepted - {"runner", "dataloader"} | {"type", "_scope_", "by_epoch"}
     _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
+    if imports := cfg.get("custom_imports"):  # those of options, imported by nobody yet
+        what = f"custom_imports of {who}"
+        _build(what, lambda: import_modules_from_strings(**imports))
     accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
         _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
