@@ -1,8 +1,4 @@
-# From scratch on flowers, 224 -> 28.
-_base_ = ["_base_/scratch.py"]
+# As with ResNet-18, before MobileNet-v2.
+_base_ = ["flowers12_resnet18_28px.py"]
 
 config = "mmresizer::flowers/bilinearx4_mobilenet-v2_1xb32_flowers12_56px.py"
-_output = {"model.resizer.output_size": 28}
-stage1 = dict(options=_output)
-options = {**_base_.options, **_output}
-arms = _base_._recipe_arms
