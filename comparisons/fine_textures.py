@@ -4,7 +4,7 @@ config = (
 )
 
 _short = {
-    "train_dataloader.dataset.num_samples": 800,
+    "train_dataloader.dataset.num_samples": 640,
     "train_cfg.max_epochs": 3,
     "param_scheduler": [
         dict(

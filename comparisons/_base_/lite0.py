@@ -13,5 +13,6 @@ next(arm for arm in arms if arm["name"] == "MULLER")["resizer"].update(
 )
 
 # The recipe beside every control, for specs to take.
-_recipe_arms = [dict(arm) for arm in arms if arm.get("control")] + [_base_._recipe]
-_recipe_arms[2].update(match_flops="learned, no norm")
+_controls = {arm["name"]: dict(arm) for arm in arms if arm.get("control")}
+_controls["larger"].update(match_flops="learned, no norm")
+_recipe_arms = [*_controls.values(), _base_._recipe]

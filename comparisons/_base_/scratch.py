@@ -12,7 +12,6 @@ options = {
 warmup_epochs = 1
 
 # The recipe beside the controls that say whether it pays, for specs to take.
-_controls = ("bilinear", "larger")
-_recipe_arms = [dict(arm) for arm in _base_.arms if arm["name"] in _controls]
-_recipe_arms[1].update(match_flops="learned, no norm")
-_recipe_arms += [_base_._recipe]
+_arms = {arm["name"]: dict(arm) for arm in _base_.arms}
+_arms["larger"].update(match_flops="learned, no norm")
+_recipe_arms = [_arms["bilinear"], _arms["larger"], _base_._recipe]
