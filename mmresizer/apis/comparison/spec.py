@@ -280,6 +280,12 @@ def _check_training(cfg: Config, who: str) -> None:
     accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
         _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
+        batch_size = cfg[name].get("batch_size", 1)
+        if type(batch_size) is not int or batch_size < 1:
+            raise InputError(
+                f"{who}: {name}.batch_size must be an int of 1 or more, but is "
+                f"{batch_size!r}"
+            )
         _check_arguments(f"{name}.dataset of {who}", cfg[name].get("dataset"), DATASETS)
     for i, hook in enumerate(cfg.get("custom_hooks") or []):
         _check_arguments(f"custom_hooks[{i}] of {who}", hook, HOOKS, ["priority"])

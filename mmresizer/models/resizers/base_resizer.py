@@ -147,12 +147,13 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         """Interpolates a map of shape (N, C, H, W) to the output size.
 
         Raises:
-            InputError: If ``x`` is not a 4D tensor, or the output would have no pixels.
+            InputError: If ``x`` is not a 4D tensor of floating-point numbers, or the
+                output would have no pixels.
         """
-        if x.ndim != 4:
+        if x.ndim != 4 or not x.is_floating_point():
             raise InputError(
-                "a resizer needs images of shape (N, C, H, W), "
-                f"but got a tensor of shape {tuple(x.shape)}"
+                "a resizer needs images of shape (N, C, H, W) in floating point, "
+                f"but got a tensor of shape {tuple(x.shape)} of {x.dtype}"
             )
         height, width = x.shape[-2:]
         self.get_output_size((height, width))  # is there one?

@@ -209,7 +209,7 @@ class MULLERResizer(BaseResizer):
 
     def interpolate(self, x: Tensor) -> Tensor:
         """See :meth:`BaseResizer.interpolate`; after ``average_pool``."""
-        if not self.average_pool or x.ndim != 4:
+        if not self.average_pool or x.ndim != 4 or not x.is_floating_point():
             return super().interpolate(x)
         input_size = (int(x.shape[2]), int(x.shape[3]))
         size = self.get_output_size(input_size)

@@ -254,6 +254,10 @@ def test_holdout_is_a_part_of_the_training_set(load):
             dict(options={"train_dataloader.dataset.data_root": "absent"}),
             "the folder 'absent' of train_dataloader does not exist",
         ),
+        (
+            dict(options={"val_dataloader.batch_size": 0}),
+            "arm 'bilinear': val_dataloader.batch_size must be an int of 1 .* is 0",
+        ),
         (dict(options=3), "options must be a dict, but got 3"),
         (
             dict(options={"train_cfg": dict(_delete_=True, by_epoch=False)}),

@@ -111,3 +111,5 @@ def test_refuses_images():
         InterpolationResizer(scale_factor=0.25)(torch.rand(1, 3, 3, 40))
     with pytest.raises(InputError, match=r"\(N, C, H, W\).*\(3, 40, 40\)"):
         InterpolationResizer(24)(torch.rand(3, 40, 40))
+    with pytest.raises(InputError, match=r"floating point, but got .*torch\.uint8"):
+        InterpolationResizer(24)(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))

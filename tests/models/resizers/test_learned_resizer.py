@@ -289,6 +289,8 @@ def test_refuses_counts(name, value):
 
 
 def test_refuses_channels():
+    with pytest.raises(InputError, match=r"floating point, but got .*torch\.uint8"):
+        LearnedResizer(24)(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))
     with pytest.raises(InputError, match="in_channels=3, but got images of 1 channels"):
         LearnedResizer(8)(torch.rand(2, 1, 20, 20))
 

@@ -411,6 +411,8 @@ def test_refuses_images(average_pool):
         resizer(torch.rand(2, 1, 20, 20))
     with pytest.raises(InputError, match=r"\(N, C, H, W\).*\(3, 40, 40\)"):
         resizer(torch.rand(3, 40, 40))
+    with pytest.raises(InputError, match=r"floating point, but got .*torch\.uint8"):
+        resizer(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))
     halving = MULLERResizer(scale_factor=0.5, average_pool=average_pool)
     with pytest.raises(InputError, match=r"1x9 pixels .* too small"):
         halving(torch.rand(1, 3, 1, 9))
