@@ -98,6 +98,13 @@ def test_trains(cfg, weights, tmp_path):
     assert "loss_distillation" in scalars.read_text()
 
 
+def test_refuses_weights_of_another_architecture(model, tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"conv.weight": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="is of another architecture"):
+        start(model, str(path))
+
+
 @pytest.mark.parametrize("weight", [0, -1, float("inf"), "1"])
 def test_refuses_a_weight(weight):
     with pytest.raises(InputError, match="weight must be a positive number"):

@@ -79,6 +79,11 @@ def test_control_without_norms_in_the_resizer(train):
     assert not stats(model, "resizer")
 
 
+def test_refuses_less_than_a_batch(train):
+    with pytest.raises(InputError, match="at least a batch of 32 images, but got 31"):
+        train("few", num_samples=31)
+
+
 @pytest.mark.parametrize("options", [dict(part="head"), dict(num_samples=0)])
 def test_refuses(options):
     with pytest.raises(InputError, match="must be"):

@@ -68,3 +68,11 @@ def test_ends_a_run_that_diverges(make_config):
     cfg = make_config(**{"optim_wrapper.optimizer.lr": 1e30})
     with pytest.raises(DivergedError, match=r"the loss became \w+ in epoch 1, iter"):
         train_model(cfg)
+
+
+def test_ends_a_run_whose_last_step_spoils_the_weights(make_config):
+    """The loss of the only iteration is from before that step."""
+    options = {"optim_wrapper.optimizer.lr": 1e30, "train_dataloader.batch_size": 32}
+    cfg = make_config(**options, **{"train_cfg.max_epochs": 1})
+    with pytest.raises(DivergedError, match=r"scores are not finite in the .* epoch 1"):
+        train_model(cfg)

@@ -139,7 +139,12 @@ def _train(
                     if run.parent is not None and run.parent not in ends:
                         continue
                     waiting.remove(run)
-                    if (settled := run.settled_result()) is not None:
+                    try:
+                        settled = run.settled_result()
+                    except InputError as e:  # its result stays; the others go on
+                        end(run, dict(status="failed", reason=str(e)))
+                        continue
+                    if settled is not None:
                         # Stage 1 was lost, and is again what it was.
                         end(run, settled, settled_before=True)
                         continue
@@ -170,12 +175,17 @@ def _train(
 
 def _find_result(run: Run, status: int | str) -> dict[str, Any]:
     """Returns what the process of a run noted or, if it did not, why it ended."""
+    fault = ""
     for _ in range(_LATE_POLLS if status == 0 else 1):
-        if (result := run.result()) is not None:
-            return result
+        try:
+            if (result := run.result()) is not None:
+                return result
+        except InputError as e:  # no weights yet
+            fault = str(e)
         time.sleep(_POLL_SECONDS)  # a shared folder may show a file late
-    if isinstance(status, str):
-        return run.end("failed", status)
+    if fault or isinstance(status, str):
+        return run.end("failed", fault or str(status))
     if status < 0:
-        return run.end("failed", f"ended by {signal.Signals(-status).name}")
+        names = {int(known): known.name for known in signal.Signals}
+        return run.end("failed", f"ended by {names.get(-status, f'signal {-status}')}")
     return run.end("failed", f"exit status {status}: {last_line(run.folder / LOG)}")

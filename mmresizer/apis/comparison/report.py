@@ -158,8 +158,11 @@ def write_arms(spec: Spec, folder: Path) -> None:
             )
         )
     frame, path = pd.DataFrame(rows, columns=list(_ARM_COLUMNS)), folder / "arms.csv"
-    if path.is_file():
-        frame = frame.merge(_read_table(path), how="left")
+    known = _read_table(path) if path.is_file() else None
+    controls = [] if known is None else list(known.arm[known.control])
+    # Latencies are ratios to the first control's.
+    if known is not None and controls[:1] == [spec.controls[0].name]:
+        frame = frame.merge(known, how="left")
         frame["latency_machine"] = frame.latency_machine.fillna("")
     else:
         frame["latency_ratio"], frame["latency_machine"] = np.nan, ""
@@ -503,10 +506,15 @@ def render(summary: dict[str, Any]) -> str:
     lines += ["", "In words:", ""]
     lines += [f"- {row['words']}" for row in shown if row["arm"] not in controls]
     judged = {row["arm"] for row in shown}
+    sizes = {arm["input"] for arm in summary["arms"] if arm["control"]}
+    few = f"it has no {MIN_SEEDS} seeds in common with a control of its input size"
     lines += [
-        f"- {arm['arm']} has no verdict: it has no {MIN_SEEDS} seeds in common with a "
-        f"control of its input size ({arm['seeds']} of {len(summary['seeds'])} have "
-        "finished)."
+        f"- {arm['arm']} has no verdict: "
+        + (
+            f"{few} ({arm['seeds']} of {len(summary['seeds'])} have finished)."
+            if arm["input"] in sizes
+            else f"no control has inputs of {arm['input']}."
+        )
         for arm in summary["arms"]
         if not arm["control"] and arm["arm"] not in judged
     ]

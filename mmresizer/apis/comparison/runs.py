@@ -71,8 +71,9 @@ class Run:
         """Digest of what decides the result, but for machine and versions."""
         settings = self.cfg.to_dict()
         facts = [json.dumps(settings, sort_keys=True, default=str), str(self.seed)]
-        paths = [self.checkpoint] if self.checkpoint else list(_weights_in(settings))
-        facts += [file_digest(path) for path in paths]
+        origin = self.checkpoint or settings.get("load_from")
+        named = named_weights({**settings, "load_from": origin})
+        facts += [file_digest(path) for path in named if os.path.isfile(path)]
         facts += [self.parent.fingerprint] if self.parent else []
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
@@ -95,6 +96,8 @@ class Run:
                 "command repeats that run"
             ) from e
         if fingerprint != self.fingerprint:
+            if result["status"] == "failed":  # maybe of what is mended now
+                return None
             raise InputError(
                 f"{str(self.folder)!r} holds a run of another spec (its config or the "
                 "weights that it started from differ); take another --work-dir, or "
@@ -110,9 +113,10 @@ class Run:
             )
         if self.parent is not None:
             origin = self.parent.result()
-            if origin is None:  # it has to be trained again, and may come out the same
+            # It has to be trained again, and may come out the same.
+            if origin is None or origin["status"] != "finished":
                 return None
-            if origin.get("weights") != result["origin"]:
+            if origin["weights"] != result["origin"]:
                 raise InputError(
                     f"{str(self.folder)!r} was trained from other weights than those "
                     f"of {str(self.parent.folder)!r}; put these back, or take another "
@@ -244,15 +248,14 @@ def weights_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def _weights_in(settings: Any) -> Iterator[str]:
-    """Yields the local files of weights that a config names."""
+def named_weights(settings: Any) -> Iterator[str]:
+    """Yields what a config names as weights: local paths, and addresses with "://"."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             if key in ("load_from", "checkpoint") and isinstance(value, str):
-                if os.path.isfile(value):
-                    yield value
+                yield value
             else:
-                yield from _weights_in(value)
+                yield from named_weights(value)
     elif isinstance(settings, list | tuple):
         for value in settings:
-            yield from _weights_in(value)
+            yield from named_weights(value)

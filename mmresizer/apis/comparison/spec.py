@@ -15,12 +15,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmresizer.apis.checks import check_data, load_checkpoint
+from mmresizer.apis.checks import check_data, check_initial_weights, load_checkpoint
 from mmresizer.apis.costs import (
     build_model_to_count,
     check_input_size,
@@ -28,10 +28,18 @@ from mmresizer.apis.costs import (
     model_costs,
 )
 from mmresizer.models.utils import get_resizer
-from mmresizer.registry import DATASETS, HOOKS, LOOPS, PARAM_SCHEDULERS
+from mmresizer.registry import (
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    PARAM_SCHEDULERS,
+    TRANSFORMS,
+)
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config, load_named_config
 
+from .runs import named_weights
 from .statistics import MIN_SEEDS
 
 _SPEC_KEYS = (
@@ -60,6 +68,8 @@ _SWEEP_KEYS = ("arms", "input_sizes")
 # What mmengine takes besides the arguments of torch's DataLoader.
 _DATALOADER_KEYS = ("diff_rank_seed", "num_batch_per_epoch", "indices", "_scope_")
 _DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+# What of a dataloader has no effect on the images and their order.
+_SPEED_KEYS = ("batch_size", "num_workers", "persistent_workers", "pin_memory")
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
             _merge(stage1, "stage1.options", raw["stage1"].get("options"))
             _check_training(stage1, "stage 1")
             _hold_out(stage1, raw.get("holdout"))
-            _check_model(stage1, "stage 1")
+            _check_model(stage1, "stage 1", stage1.get("load_from"))
 
     entries = _sweep(_read_arms(raw["arms"]), raw.get("sweep"))
     arms: dict[str, Arm] = {}
@@ -180,7 +190,8 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
         _merge(cfg, f"options of {entry['name']!r}", entry.get("options"))
         _check_training(cfg, f"arm {entry['name']!r}")
         _hold_out(cfg, raw.get("holdout"))
-        arms[entry["name"]] = _resolve(entry, cfg, arms, matched)
+        own = cfg.get("load_from") if stage1 is None else None
+        arms[entry["name"]] = _resolve(entry, cfg, arms, matched, checkpoint or own)
     spec = Spec(
         name=Path(path).stem,
         stage1=stage1,
@@ -258,7 +269,7 @@ def _read_checkpoint(stage1: Mapping) -> str | None:
 
 def _check_training(cfg: Config, who: str) -> None:
     """Checks that a config trains and validates by epochs."""
-    for key in ("model", "train_dataloader", "val_dataloader", "test_dataloader"):
+    for key in ("model", *_DATALOADERS):
         if not isinstance(cfg.get(key), Mapping):
             raise InputError(
                 f"{who}: `{key}` must be a dict, but is {cfg.get(key)!r}; a comparison "
@@ -270,9 +281,15 @@ def _check_training(cfg: Config, who: str) -> None:
             f"{who}: train_cfg.max_epochs must be an int of 1 or more, but is "
             f"{epochs!r}; a comparison trains by epochs"
         )
-    loop = str(cfg.train_cfg.get("type", "EpochBasedTrainLoop"))
-    accepted = {*signature(LOOPS.get(loop) or EpochBasedTrainLoop).parameters}
-    accepted = accepted - {"runner", "dataloader"} | {"type", "_scope_", "by_epoch"}
+    kind = cfg.train_cfg.get("type", "EpochBasedTrainLoop")
+    loop = kind if isinstance(kind, type) else LOOPS.get(str(kind))
+    if loop is None:
+        raise InputError(
+            f"{who}: train_cfg.type must be a training loop, such as "
+            f"EpochBasedTrainLoop, but got {kind!r}"
+        )
+    accepted = {*signature(loop).parameters} - {"runner", "dataloader"}
+    accepted |= {"type", "_scope_", "by_epoch"}
     _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
     if imports := cfg.get("custom_imports"):  # those of options, imported by nobody yet
         what = f"custom_imports of {who}"
@@ -286,9 +303,25 @@ def _check_training(cfg: Config, who: str) -> None:
                 f"{who}: {name}.batch_size must be an int of 1 or more, but is "
                 f"{batch_size!r}"
             )
-        _check_arguments(f"{name}.dataset of {who}", cfg[name].get("dataset"), DATASETS)
-    for i, hook in enumerate(cfg.get("custom_hooks") or []):
+        dataset, what = cfg[name].get("dataset"), f"{name}.dataset of {who}"
+        while isinstance(dataset, Mapping):  # inside any wrappers
+            _check_arguments(what, dataset, DATASETS)
+            for transform in dataset.get("pipeline") or []:
+                _check_arguments(f"a transform of {what}", transform, TRANSFORMS)
+            dataset = dataset.get("dataset")
+    hooks = cfg.get("custom_hooks") or []
+    if not isinstance(hooks, list | tuple):
+        raise InputError(f"{who}: custom_hooks must be a list, but is {hooks!r}")
+    for i, hook in enumerate(hooks):
         _check_arguments(f"custom_hooks[{i}] of {who}", hook, HOOKS, ["priority"])
+    evaluators = cfg.get("val_evaluator")
+    if not evaluators or not isinstance(evaluators, Mapping | list | tuple):
+        raise InputError(
+            f"{who}: val_evaluator must be a dict or a list of them, but is "
+            f"{evaluators!r}"
+        )
+    for part in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+        _check_arguments(f"val_evaluator of {who}", part, METRICS)
     schedulers = cfg.get("param_scheduler") or []
     for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
         _check_arguments(
@@ -319,7 +352,10 @@ def _check_arguments(
         accepted |= {*parameters} - {"self", "args", "kwargs"}
         if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
             _check_keys(what, part, sorted(accepted))
-            return
+            # Our hooks and transforms check values at once, and touch nothing else.
+            if registry is DATASETS or not cls.__module__.startswith("mmresizer."):
+                return
+            break
     # What takes any name says itself which ones it has a use for.
     arguments = {key: part[key] for key in part if key not in more}
     _build(what, partial(registry.build, deepcopy(arguments)))
@@ -329,15 +365,24 @@ def _build(what: str, build: Callable[[], Any]) -> None:
     try:
         build()
     except Exception as e:  # whatever a constructor raises on its arguments
+        kind = "" if isinstance(e, InputError) else f"{type(e).__name__}: "
         reason = " ".join(str(e).split())
-        raise InputError(f"cannot build {what} ({type(e).__name__}: {reason})") from e
+        raise InputError(f"cannot build {what} ({kind}{reason})") from e
 
 
-def _check_model(cfg: Config, who: str) -> nn.Module:
+def _check_model(cfg: Config, who: str, start: str | None) -> nn.Module:
+    for path in named_weights({**cfg.to_dict(), "load_from": start}):
+        if "://" not in path and not os.path.isfile(path):
+            raise InputError(
+                f"{who}: a checkpoint must be a file on this machine, but {path!r} is "
+                f"none, seen from {os.getcwd()!r}"
+            )
     try:
         check_data(cfg, "train_dataloader", "val_dataloader")
         check_input_size(cfg)
         model = build_model_to_count(cfg)
+        if start is not None and "://" not in start:
+            check_initial_weights(model, start)
     except InputError as e:
         raise InputError(f"{who}: {e}") from e
     options = deepcopy(cfg.optim_wrapper)
@@ -462,11 +507,18 @@ def _set_input_size(cfg: Config, size: Any) -> None:
         dataset.pipeline = [*steps, shrink, pack]
 
 
-def _resolve(entry: dict, cfg: Config, arms: dict[str, Arm], matched: set[str]) -> Arm:
+def _resolve(
+    entry: dict,
+    cfg: Config,
+    arms: dict[str, Arm],
+    matched: set[str],
+    start: str | None,
+) -> Arm:
+    """Checks an arm, which starts from the weights ``start``, if they are known yet."""
     name = entry["name"]
     if entry.get("input_size") is not None:
         _set_input_size(cfg, entry["input_size"])
-    model = _check_model(cfg, f"arm {name!r}")
+    model = _check_model(cfg, f"arm {name!r}", start)
     size = input_size(cfg)
     if size is None:
         raise InputError(f"the test pipeline of arm {name!r} must deliver a fixed size")
@@ -583,11 +635,13 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
     validation: dict[tuple, tuple[str, Any]] = {}
     for arm in spec.arms:
         loader = arm.cfg.val_dataloader
-        sampler = loader.get("sampler") or {}
-        data = (loader.dataset.to_dict(), sampler.get("shuffle", False))
+        # Samplers shuffle by default.
+        in_order = (loader.get("sampler") or {}).get("shuffle", True) is False
+        data = {k: v for k, v in loader.to_dict().items() if k not in _SPEED_KEYS}
         first, other = validation.setdefault(arm.input_size, (arm.name, data))
-        if data != other or data[1]:
+        if data != other or not in_order or loader.get("drop_last"):
             raise InputError(
-                f"arm {arm.name!r} must be validated on the images of {first!r}, and "
-                "none in random order: differences are paired by image"
+                f"arm {arm.name!r} must be validated on the images of {first!r}, all "
+                "of them and none in random order (val_dataloader.sampler.shuffle="
+                "False, no drop_last): differences are paired by image"
             )

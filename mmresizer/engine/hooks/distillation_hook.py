@@ -32,7 +32,8 @@ class DistillationHook(Hook):
 
     Raises:
         InputError: If ``weight`` is not positive; before training, if the model has no
-            such module; in the first iteration, if its output is no vector per image.
+            such module or the weights are of another architecture; in the first
+            iteration, if the module's output is no vector per image.
     """
 
     def __init__(self, checkpoint: str, layer: str = "neck", weight: float = 1.0):
@@ -44,6 +45,8 @@ class DistillationHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Builds the teacher, and has the model's loss count its features."""
+        from mmresizer.apis.checks import check_initial_weights  # which needs the hooks
+
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not isinstance(dict(model.named_modules()).get(self.layer), nn.Module):
             names = ", ".join(name for name, _ in model.named_children())
@@ -55,6 +58,7 @@ class DistillationHook(Hook):
         for name, module in list(teacher.named_modules()):
             if isinstance(module, BaseResizer):
                 teacher.set_submodule(name, InterpolationResizer(scale_factor=1))
+        check_initial_weights(teacher, self.checkpoint)
         load_checkpoint(teacher, self.checkpoint, "cpu", logger=runner.logger)
         teacher.eval().requires_grad_(False)
 

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -22,16 +23,19 @@ class RecomputeNormsHook(Hook):
 
     The running ones lag behind weights that change fast. MMPretrain's ``PreciseBNHook``
     does the same for the whole model, but with the images that training would see next.
-    This one loads its own: training goes on as if it were not there, so that runs with
-    and without it differ in the validation alone.
+    This one loads its own. It draws random numbers, but beside ``RecordRunHook``, which
+    sets them at each iteration, training goes on as if it were not there: runs of a
+    comparison with and without it differ in the validation alone.
 
     Args:
         part (str): Whose norms: "all", "resizer" or "rest" (all but the resizer).
             Defaults to "all".
-        num_samples (int): Number of training images, at most all. Defaults to 8192.
+        num_samples (int): Number of training images, a batch or more; at most all are
+            taken. Defaults to 8192.
 
     Raises:
-        InputError: If an argument is out of its range.
+        InputError: If an argument is out of its range; before training, if
+            ``num_samples`` is less than a batch.
     """
 
     priority = "ABOVE_NORMAL"  # before the checkpoint is saved
@@ -49,6 +53,12 @@ class RecomputeNormsHook(Hook):
         self._loader = runner.build_dataloader(
             deepcopy(runner.cfg.train_dataloader), seed=runner.seed
         )
+        batch_size = self._loader.batch_size * get_world_size()
+        if self.num_samples < batch_size:
+            raise InputError(
+                f"num_samples must be at least a batch of {batch_size} images, but got "
+                f"{self.num_samples}"
+            )
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Recomputes."""

@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_UPDATES = 0.5
 
 
 class DivergedError(RuntimeError):
-    """The loss of a training run is not finite."""
+    """The loss of a training run, or a score of its model, is not finite."""
 
 
 @HOOKS.register_module()
@@ -105,6 +105,8 @@ class RecordRunHook(Hook):
         """Notes which images the model is right on.
 
         Raises:
+            DivergedError: If a score is not finite: the last step may have spoilt the
+                weights, which no loss shows any more.
             InputError: If an image has another number of labels than one.
         """
         assert isinstance(data_batch, dict)
@@ -115,6 +117,11 @@ class RecordRunHook(Hook):
                 raise InputError(
                     "a comparison needs one label for each validation image, but got "
                     f"{label}"
+                )
+            if not sample.pred_score.isfinite().all():
+                raise DivergedError(
+                    f"the scores are not finite in the validation of epoch "
+                    f"{runner.epoch}"
                 )
             self._correct.append(torch.equal(sample.pred_label.cpu(), label.cpu()))
 

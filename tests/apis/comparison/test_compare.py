@@ -160,6 +160,14 @@ def test_latency(write_spec, tmp_path, monkeypatch):
     ratios = pd.read_csv(tmp_path / "arms.csv").latency_ratio
     assert ratios.fillna(0).tolist() == [1.0, 0.0, 2.5]
 
+    # Ratios to another control are others.
+    arms = [
+        dict(name="learned", resizer=LEARNED, control=True),
+        dict(name="bilinear", control=True),
+    ]
+    write_arms(load_spec(str(write_spec(arms=arms))), tmp_path)
+    assert pd.read_csv(tmp_path / "arms.csv").latency_ratio.isna().all()
+
 
 def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_path):
     whole, _ = whole

@@ -159,6 +159,7 @@ def test_sweep_compares_at_the_same_input():
     summary = summarize(*made, FACTS)
     assert [d["arm"] for d in summary["differences"]] == ["better"]
     assert summary["same_data"]
+    assert "- small has no verdict: no control has inputs of 4x4.\n" in render(summary)
 
 
 @pytest.mark.parametrize("names", [("plain", "better"), ("None", "1e-3")])

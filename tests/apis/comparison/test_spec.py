@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mmresizer.apis.comparison import spec as spec_module
 from mmresizer.apis.comparison.spec import load_spec, match_flops
@@ -321,6 +322,69 @@ def test_holdout_is_a_part_of_the_training_set(load):
             dict(options={"val_dataloader.sampler.shuffle": True}),
             "none in random order",
         ),
+        (  # which shuffles by default
+            dict(
+                options={
+                    "val_dataloader.sampler": dict(_delete_=True, type="DefaultSampler")
+                }
+            ),
+            "none in random order",
+        ),
+        (
+            dict(
+                arms=[
+                    BILINEAR,
+                    dict(name="x", options={"val_dataloader.drop_last": True}),
+                ]
+            ),
+            "arm 'x' must be validated on the images of 'bilinear', all of them",
+        ),
+        (
+            dict(options={"load_from": "absent.pth"}),
+            "arm 'bilinear': a checkpoint must be a file .* 'absent.pth' is none",
+        ),
+        (
+            dict(
+                stage1=dict(options={}),
+                options={
+                    "custom_hooks": [
+                        dict(type="mmresizer.DistillationHook", checkpoint="absent.pth")
+                    ]
+                },
+            ),
+            "arm 'bilinear': a checkpoint must be a file .* 'absent.pth' is none",
+        ),
+        (
+            dict(
+                options={
+                    "custom_hooks": [
+                        dict(type="mmresizer.RecomputeNormsHook", part="al")
+                    ]
+                }
+            ),
+            r"cannot build custom_hooks\[0\] of arm 'bilinear' \(part must be one of",
+        ),
+        (
+            dict(options={"custom_hooks": dict(type="EMAHook")}),
+            "arm 'bilinear': custom_hooks must be a list, but is {'type': 'EMAHook'}",
+        ),
+        (
+            dict(
+                options={
+                    "train_dataloader.dataset.pipeline": [dict(type="RandomFlipp")]
+                }
+            ),
+            "a transform of train_dataloader.dataset of .* no type 'RandomFlipp'",
+        ),
+        (
+            dict(options={"val_evaluator.type": "Acuracy"}),
+            "val_evaluator of arm 'bilinear': there is no type 'Acuracy'",
+        ),
+        (dict(options={"val_evaluator": None}), "val_evaluator must be a dict or a li"),
+        (
+            dict(options={"train_cfg.type": "EpochBasedTrainLop"}),
+            "train_cfg.type must be a training loop, .* got 'EpochBasedTrainLop'",
+        ),
     ],
 )
 def test_refuses(load, changes, sentence):
@@ -328,3 +392,13 @@ def test_refuses(load, changes, sentence):
         load(**changes)
     assert re.search(sentence, str(error.value)), error.value
     assert "\n" not in str(error.value)
+
+
+def test_refuses_weights_of_another_architecture(load, tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"state_dict": {"conv.weight": torch.zeros(3)}}, path)
+    sentence = "arm 'bilinear': the checkpoint '.*other.pth' is of another architecture"
+    with pytest.raises(InputError, match=sentence):
+        load(stage1=dict(checkpoint=str(path)))
+    with pytest.raises(InputError, match=sentence.replace("arm 'bilinear'", "stage 1")):
+        load(stage1=dict(options={"load_from": str(path)}))
