@@ -36,8 +36,8 @@ def compare(spec: Spec, work_dir: str, executor: Executor) -> dict[str, Any]:
 
     Stage 1 is trained once for each seed, and each arm from its weights. A run that
     fails is noted with its reason, and the others go on; one that was interrupted, or
-    failed for another reason than a loss that is not finite, is trained again by the
-    next call. The tables are written after each run.
+    failed for another reason than a loss or score that is not finite, is trained again
+    by the next call. The tables are written after each run.
 
     Args:
         spec (Spec): From :func:`load_spec`.
@@ -151,7 +151,8 @@ def _train(
                     parent = ends[run.parent] if run.parent is not None else None
                     if parent is not None and parent["status"] != "finished":
                         reason = f"stage 1 {parent['status']}: {parent['reason']}"
-                        end(run, run.end("failed", reason))
+                        # Not noted: its result may be older than a lost stage 1.
+                        end(run, dict(status="failed", reason=reason))
                         continue
                     try:
                         handle = executor.start(run)
@@ -183,8 +184,10 @@ def _find_result(run: Run, status: int | str) -> dict[str, Any]:
         except InputError as e:  # no weights yet
             fault = str(e)
         time.sleep(_POLL_SECONDS)  # a shared folder may show a file late
-    if fault or isinstance(status, str):
-        return run.end("failed", fault or str(status))
+    if fault:  # its result stays
+        return dict(status="failed", reason=fault)
+    if isinstance(status, str):
+        return run.end("failed", status)
     if status < 0:
         names = {int(known): known.name for known in signal.Signals}
         return run.end("failed", f"ended by {names.get(-status, f'signal {-status}')}")

@@ -138,7 +138,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 def write_arms(spec: Spec, folder: Path) -> None:
     """Writes ``arms.csv``: a row an arm, with sizes, parameters and arithmetic.
 
-    What is known of the latency of an arm is kept, if the arm is the same.
+    What is known of the latency of an arm is kept, if it and the first control are the
+    same.
     """
     rows = []
     for arm in spec.arms:

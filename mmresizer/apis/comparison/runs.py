@@ -81,8 +81,8 @@ class Run:
         """Returns how the run ended; None if it has to be trained.
 
         Raises:
-            InputError: If the folder holds a run of another config, seed or origin, or
-                the weights are gone.
+            InputError: If the folder holds a run of another config, seed or origin that
+                has finished or diverged, or the weights are gone.
         """
         path = self.folder / _RESULT
         if not path.is_file():
@@ -119,8 +119,8 @@ class Run:
             if origin["weights"] != result["origin"]:
                 raise InputError(
                     f"{str(self.folder)!r} was trained from other weights than those "
-                    f"of {str(self.parent.folder)!r}; put these back, or take another "
-                    "--work-dir"
+                    f"of {str(self.parent.folder)!r}; put these back, take another "
+                    "--work-dir, or delete its folder, and the same command repeats it"
                 )
         return result
 
@@ -253,7 +253,7 @@ def named_weights(settings: Any) -> Iterator[str]:
     if isinstance(settings, dict):
         for key, value in settings.items():
             if key in ("load_from", "checkpoint") and isinstance(value, str):
-                yield value
+                yield os.path.expanduser(value)
             else:
                 yield from named_weights(value)
     elif isinstance(settings, list | tuple):

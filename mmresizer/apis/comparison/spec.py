@@ -29,6 +29,7 @@ from mmresizer.apis.costs import (
 )
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import (
+    DATA_SAMPLERS,
     DATASETS,
     HOOKS,
     LOOPS,
@@ -69,7 +70,13 @@ _SWEEP_KEYS = ("arms", "input_sizes")
 _DATALOADER_KEYS = ("diff_rank_seed", "num_batch_per_epoch", "indices", "_scope_")
 _DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # What of a dataloader has no effect on the images and their order.
-_SPEED_KEYS = ("batch_size", "num_workers", "persistent_workers", "pin_memory")
+_SPEED_KEYS = (
+    "batch_size",
+    "num_workers",
+    "persistent_workers",
+    "pin_memory",
+    "prefetch_factor",
+)
 
 
 @dataclass(frozen=True)
@@ -281,6 +288,9 @@ def _check_training(cfg: Config, who: str) -> None:
             f"{who}: train_cfg.max_epochs must be an int of 1 or more, but is "
             f"{epochs!r}; a comparison trains by epochs"
         )
+    if imports := cfg.get("custom_imports"):  # those of options, imported by nobody yet
+        what = f"custom_imports of {who}"
+        _build(what, lambda: import_modules_from_strings(**imports))
     kind = cfg.train_cfg.get("type", "EpochBasedTrainLoop")
     loop = kind if isinstance(kind, type) else LOOPS.get(str(kind))
     if loop is None:
@@ -291,9 +301,6 @@ def _check_training(cfg: Config, who: str) -> None:
     accepted = {*signature(loop).parameters} - {"runner", "dataloader"}
     accepted |= {"type", "_scope_", "by_epoch"}
     _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
-    if imports := cfg.get("custom_imports"):  # those of options, imported by nobody yet
-        what = f"custom_imports of {who}"
-        _build(what, lambda: import_modules_from_strings(**imports))
     accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
         _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
@@ -303,6 +310,8 @@ def _check_training(cfg: Config, who: str) -> None:
                 f"{who}: {name}.batch_size must be an int of 1 or more, but is "
                 f"{batch_size!r}"
             )
+        sampler = cfg[name].get("sampler")
+        _check_arguments(f"{name}.sampler of {who}", sampler, DATA_SAMPLERS)
         dataset, what = cfg[name].get("dataset"), f"{name}.dataset of {who}"
         while isinstance(dataset, Mapping):  # inside any wrappers
             _check_arguments(what, dataset, DATASETS)
@@ -315,11 +324,13 @@ def _check_training(cfg: Config, who: str) -> None:
     for i, hook in enumerate(hooks):
         _check_arguments(f"custom_hooks[{i}] of {who}", hook, HOOKS, ["priority"])
     evaluators = cfg.get("val_evaluator")
-    if not evaluators or not isinstance(evaluators, Mapping | list | tuple):
+    if not evaluators or not isinstance(evaluators, Mapping | list):
         raise InputError(
             f"{who}: val_evaluator must be a dict or a list of them, but is "
             f"{evaluators!r}"
         )
+    if isinstance(evaluators, Mapping):
+        evaluators = evaluators.get("metrics", evaluators)  # those of an Evaluator
     for part in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
         _check_arguments(f"val_evaluator of {who}", part, METRICS)
     schedulers = cfg.get("param_scheduler") or []
@@ -635,13 +646,22 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
     validation: dict[tuple, tuple[str, Any]] = {}
     for arm in spec.arms:
         loader = arm.cfg.val_dataloader
-        # Samplers shuffle by default.
-        in_order = (loader.get("sampler") or {}).get("shuffle", True) is False
         data = {k: v for k, v in loader.to_dict().items() if k not in _SPEED_KEYS}
         first, other = validation.setdefault(arm.input_size, (arm.name, data))
-        if data != other or not in_order or loader.get("drop_last"):
+        if data != other or _shuffles(loader) or loader.get("drop_last"):
             raise InputError(
                 f"arm {arm.name!r} must be validated on the images of {first!r}, all "
-                "of them and none in random order (val_dataloader.sampler.shuffle="
-                "False, no drop_last): differences are paired by image"
+                "of them and none in random order (a sampler with shuffle=False, no "
+                "drop_last): differences are paired by image"
             )
+
+
+def _shuffles(loader: Mapping) -> bool:
+    """Says whether a dataloader's sampler has a random order, which most do unasked."""
+    sampler = loader.get("sampler")
+    if not isinstance(sampler, Mapping):  # an object, or torch's order without one
+        return False
+    kind = sampler["type"]
+    kind = DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    parameter = signature(kind).parameters.get("shuffle")
+    return bool(sampler.get("shuffle", parameter.default if parameter else False))

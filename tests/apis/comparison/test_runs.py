@@ -69,12 +69,18 @@ def test_weights_beside_a_given_checkpoint_count(tmp_path):
 
 
 class Executor:
-    """Finishes each run at once, with the same weights."""
+    """Finishes each run at once, with the same weights; stage 1 may fail."""
+
+    def __init__(self, stage1="finished"):
+        self.stage1 = stage1
 
     def slots(self):
         return 1
 
     def start(self, run):
+        if run.parent is None and self.stage1 != "finished":
+            run.end(self.stage1, "a reason")
+            return
         parent = run.parent.result()["weights"] if run.parent else ""
         finish(run, origin=parent, weights="new")
 
@@ -95,6 +101,31 @@ def test_stage1_that_comes_out_different_leaves_other_runs_alone(tmp_path):
     ]
     assert "was trained from other weights than those of" in ends[kept]["reason"]
     assert (kept.folder / "run.json").read_bytes() == saved
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_results_outlive_a_stage1_that_cannot_be_trained_again(tmp_path, status):
+    stage1 = make_run(tmp_path)
+    kept = make_run(tmp_path, "kept", stage1)
+    finish(kept, origin="new", weights="b")
+    saved = (kept.folder / "run.json").read_bytes()
+    ends = _train([stage1, kept], Executor(status), lambda ends: None)
+    assert ends[kept]["reason"] == f"stage 1 {status}: a reason"
+    assert (kept.folder / "run.json").read_bytes() == saved
+    if status == "failed":  # the next call has more luck
+        ends = _train([stage1, kept], Executor(), lambda ends: None)
+        assert [end["status"] for end in ends.values()] == ["finished"] * 2
+        assert (kept.folder / "run.json").read_bytes() == saved
+
+
+def test_weights_that_do_not_come_leave_the_result(tmp_path, monkeypatch):
+    run = make_run(tmp_path)
+    finish(run)
+    (run.folder / "weights.pth").unlink()
+    saved = (run.folder / "run.json").read_bytes()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert "weights.pth' is missing" in _find_result(run, 0)["reason"]
+    assert (run.folder / "run.json").read_bytes() == saved
 
 
 def test_weights_may_come_late(tmp_path, monkeypatch):

@@ -394,6 +394,37 @@ def test_refuses(load, changes, sentence):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"val_dataloader.sampler": dict(_delete_=True, type="SequentialSampler")},
+        {"val_dataloader.sampler": None},
+        {
+            "val_evaluator": dict(
+                _delete_=True, type="Evaluator", metrics=dict(type="Accuracy")
+            )
+        },
+    ],
+    ids=["sequential", "no sampler", "evaluator"],
+)
+def test_accepts(load, options):
+    assert load(options=options).arms
+
+
+def test_accepts_a_loop_that_options_import(load, tmp_path, monkeypatch):
+    (tmp_path / "own_loop.py").write_text(
+        "from mmengine.registry import LOOPS\n"
+        "from mmengine.runner import EpochBasedTrainLoop\n"
+        "@LOOPS.register_module()\n"
+        "class OwnLoop(EpochBasedTrainLoop):\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    imports = dict(imports=["mmresizer", "own_loop"], allow_failed_imports=False)
+    options = {"custom_imports": imports, "train_cfg.type": "OwnLoop"}
+    assert load(options=options).arms
+
+
 def test_refuses_weights_of_another_architecture(load, tmp_path):
     path = tmp_path / "other.pth"
     torch.save({"state_dict": {"conv.weight": torch.zeros(3)}}, path)
