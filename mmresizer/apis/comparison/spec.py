@@ -20,7 +20,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmresizer.apis.checks import check_data, check_initial_weights, load_checkpoint
+from mmresizer.apis.checks import check_data, check_initial_weights
 from mmresizer.apis.costs import (
     build_model_to_count,
     check_input_size,
@@ -270,7 +270,6 @@ def _read_checkpoint(stage1: Mapping) -> str | None:
             "the stage-1 checkpoint must be a file on this machine, but "
             f"{checkpoint!r} is none, seen from {os.getcwd()!r}"
         )
-    load_checkpoint(str(path))
     return str(path.absolute())
 
 
@@ -301,23 +300,8 @@ def _check_training(cfg: Config, who: str) -> None:
     accepted = {*signature(loop).parameters} - {"runner", "dataloader"}
     accepted |= {"type", "_scope_", "by_epoch"}
     _check_keys(f"{who}: train_cfg", cfg.train_cfg, sorted(accepted))
-    accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
     for name in _DATALOADERS:
-        _check_keys(f"{who}: {name}", cfg[name], sorted(accepted))
-        batch_size = cfg[name].get("batch_size", 1)
-        if type(batch_size) is not int or batch_size < 1:
-            raise InputError(
-                f"{who}: {name}.batch_size must be an int of 1 or more, but is "
-                f"{batch_size!r}"
-            )
-        sampler = cfg[name].get("sampler")
-        _check_arguments(f"{name}.sampler of {who}", sampler, DATA_SAMPLERS)
-        dataset, what = cfg[name].get("dataset"), f"{name}.dataset of {who}"
-        while isinstance(dataset, Mapping):  # inside any wrappers
-            _check_arguments(what, dataset, DATASETS)
-            for transform in dataset.get("pipeline") or []:
-                _check_arguments(f"a transform of {what}", transform, TRANSFORMS)
-            dataset = dataset.get("dataset")
+        _check_dataloader(cfg[name], name, who)
     hooks = cfg.get("custom_hooks") or []
     if not isinstance(hooks, list | tuple):
         raise InputError(f"{who}: custom_hooks must be a list, but is {hooks!r}")
@@ -344,6 +328,24 @@ def _check_training(cfg: Config, who: str) -> None:
             f"{who}: a comparison is of top-1 accuracies and needs a classifier, but "
             f"the head is of type {head['type']!r}"
         )
+
+
+def _check_dataloader(loader: Mapping, name: str, who: str) -> None:
+    accepted = {*signature(DataLoader).parameters, *_DATALOADER_KEYS}
+    _check_keys(f"{who}: {name}", loader, sorted(accepted))
+    batch_size = loader.get("batch_size", 1)
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError(
+            f"{who}: {name}.batch_size must be an int of 1 or more, but is "
+            f"{batch_size!r}"
+        )
+    _check_arguments(f"{name}.sampler of {who}", loader.get("sampler"), DATA_SAMPLERS)
+    dataset, what = loader.get("dataset"), f"{name}.dataset of {who}"
+    while isinstance(dataset, Mapping):  # inside any wrappers
+        _check_arguments(what, dataset, DATASETS)
+        for transform in dataset.get("pipeline") or []:
+            _check_arguments(f"a transform of {what}", transform, TRANSFORMS)
+        dataset = dataset.get("dataset")
 
 
 def _check_arguments(
