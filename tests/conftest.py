@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import tool_server
 import torch
 from mmengine.hub import get_config
 from mmengine.logging import MMLogger
@@ -75,11 +76,16 @@ def run():
 
 
 @pytest.fixture(scope="session")
-def run_tool(run):
+def run_tool():
     """Runs ``python tools/NAME ...``; returns (status, output)."""
 
-    def run_tool(name, *arguments, **kwargs):
-        return run(sys.executable, ROOT / "tools" / name, *arguments, **kwargs)
+    def run_tool(name, *arguments, env=None, cwd=ROOT):
+        return tool_server.run_tool(
+            ROOT / "tools" / name,
+            *arguments,
+            environment={**ENVIRONMENT, "PYTHONPATH": str(ROOT), **(env or {})},
+            cwd=cwd,
+        )
 
     return run_tool
 

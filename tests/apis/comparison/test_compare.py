@@ -63,26 +63,25 @@ def write_spec(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(run_tool, tmp_path_factory):
     """A comparison that nothing interrupts; returns (folder, output)."""
     folder = tmp_path_factory.mktemp("whole")
     spec = write(folder / "spec.py")
-    done = subprocess.run(
-        command(spec, folder / "out"),
-        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return folder / "out", done.stdout
+    status, output = run_tool("compare.py", spec, "--work-dir", folder / "out")
+    assert status == 0, output
+    return folder / "out", output
 
 
-def command(spec, work_dir, *arguments):
-    tool = ROOT / "tools" / "compare.py"
-    return [sys.executable, tool, spec, "--work-dir", work_dir, *arguments]
+@pytest.fixture(scope="session")
+def compare(run_tool):
+    """Runs a comparison; returns (status, output)."""
+
+    def compare(spec, work_dir, *arguments, **kwargs):
+        return run_tool(
+            "compare.py", spec, "--work-dir", work_dir, *arguments, **kwargs
+        )
+
+    return compare
 
 
 def facts_of(folder):
@@ -170,7 +169,9 @@ def test_latency(write_spec, tmp_path, monkeypatch):
     assert pd.read_csv(tmp_path / "arms.csv").latency_ratio.isna().all()
 
 
-def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_path):
+def test_interrupted_or_not_the_tables_are_the_same(
+    whole, write_spec, compare, run_tool, tmp_path
+):
     whole, _ = whole
     spec, parts = write_spec(), tmp_path / "parts"
 
@@ -179,7 +180,7 @@ def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_
     folders = [parts / "runs" / name for name in ("bilinear/seed3", "learned/seed3")]
     for folder, interrupt in zip(folders, (signal.SIGINT, signal.SIGKILL), strict=True):
         process = subprocess.Popen(
-            command(spec, parts),
+            [sys.executable, ROOT / "tools/compare.py", spec, "--work-dir", parts],
             env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -194,21 +195,21 @@ def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_
         wait_until(lambda: not is_running(parts))
         assert not (folder / "run.json").exists()
         # What has ended is in the tables already.
-        status, output = run(*command(spec, parts)[:2], "--report", parts)
+        status, output = run_tool("compare.py", "--report", parts)
         assert status == 0, output
-    status, output = run(*command(spec, parts))
+    status, output = compare(spec, parts)
     assert status == 0, output
     assert len(re.findall(r"\(before\)", output)) == 2
     assert facts_of(parts) == facts_of(whole)
 
     # Nothing is left to do; a lost file of a finished run is named.
-    status, output = run(*command(spec, parts))
+    status, output = compare(spec, parts)
     assert status == 0
     assert len(re.findall(r"\(before\)", output)) == 6
     weights = parts / "runs/stage1/seed7/weights.pth"
     content = weights.read_bytes()
     weights.unlink()
-    status, output = run(*command(spec, parts))
+    status, output = compare(spec, parts)
     assert status == 1
     assert re.search(
         "error: .*stage1/seed7/weights.pth' is missing, though", output.splitlines()[-1]
@@ -229,33 +230,32 @@ def test_interrupted_or_not_the_tables_are_the_same(whole, write_spec, run, tmp_
     ):
         kept = file.read_bytes()
         file.write_bytes(damaged)
-        status, output = run(*command(spec, parts))
+        status, output = compare(spec, parts)
         assert status == 1
         assert re.search(sentence, output.splitlines()[-1]), output
         file.write_bytes(kept)
 
     # A stage 1 that is lost is trained again, to the same weights: its arms stay.
     shutil.rmtree(weights.parent)
-    status, output = run(*command(spec, parts))
+    status, output = compare(spec, parts)
     assert status == 0, output
     assert len(re.findall(r"\(before\)", output)) == 5
     assert facts_of(parts) == facts_of(whole)
 
     # Another spec does not mix with these runs.
     options = SMALL | {"optim_wrapper.optimizer.lr": 0.1}
-    status, output = run(*command(write_spec(options=options), parts))
+    status, output = compare(write_spec(options=options), parts)
     assert status == 1
     assert "holds a run of another spec" in output.splitlines()[-1]
 
 
-def test_summary_comes_again_from_the_tables_alone(whole, run, tmp_path):
+def test_summary_comes_again_from_the_tables_alone(whole, run_tool, tmp_path):
     whole, _ = whole
     published = tmp_path / "published"
     published.mkdir()
     for name in (*TABLES, "arms.csv", "facts.json"):
         shutil.copy(whole / name, published)
-    tool = ROOT / "tools" / "compare.py"
-    status, output = run(sys.executable, tool, "--report", published)
+    status, output = run_tool("compare.py", "--report", published)
     assert status == 0, output
     for name in ("summary.md", "summary.json"):
         assert (published / name).read_text() == (whole / name).read_text()
@@ -281,7 +281,7 @@ def broken_hook(tmp_path):
 
 
 def test_failed_runs_are_told_and_the_others_go_on(
-    write_spec, run, tmp_path, broken_hook
+    write_spec, compare, tmp_path, broken_hook
 ):
     def arm(name, **options):
         return dict(name=name, options=options)
@@ -303,7 +303,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
     )
     env = dict(PYTHONPATH=os.pathsep.join([str(ROOT), str(tmp_path)]))
     folder = tmp_path / "out"
-    status, output = run(*command(spec, folder), env=env)
+    status, output = compare(spec, folder, env=env)
     assert status == 1, output
     runs = pd.read_csv(folder / "runs.csv", keep_default_na=False).set_index("arm")
     assert runs.status.to_dict() == {
@@ -334,17 +334,17 @@ def test_failed_runs_are_told_and_the_others_go_on(
         "class Killed(Hook):\n"
         "    pass\n"
     )
-    status, output = run(*command(spec, folder), env=env)
+    status, output = compare(spec, folder, env=env)
     assert status == 1, output
     assert len(re.findall(r"\(before\)", output)) == 4
     runs = pd.read_csv(folder / "runs.csv")
     assert runs.status.value_counts().to_dict() == {"finished": 6, "diverged": 2}
 
 
-def test_arms_of_a_failed_stage1_do_not_train(write_spec, run, tmp_path):
+def test_arms_of_a_failed_stage1_do_not_train(write_spec, compare, tmp_path):
     options = SMALL | {"optim_wrapper.optimizer.lr": 1e30}
     folder = tmp_path / "out"
-    status, output = run(*command(write_spec(stage1=dict(options=options)), folder))
+    status, output = compare(write_spec(stage1=dict(options=options)), folder)
     assert status == 1, output
     runs = pd.read_csv(folder / "runs.csv")
     arms = runs[runs.arm != "stage1"]
@@ -353,7 +353,7 @@ def test_arms_of_a_failed_stage1_do_not_train(write_spec, run, tmp_path):
     assert not (folder / "runs/learned/seed3/config.py").exists()
 
 
-def test_given_weights(write_spec, run, tmp_path, save_weights, demo_config):
+def test_given_weights(write_spec, compare, tmp_path, save_weights, demo_config):
     """Stage 1 may be a checkpoint; its content is part of what tells runs apart."""
     from mmengine.config import Config
 
@@ -362,7 +362,7 @@ def test_given_weights(write_spec, run, tmp_path, save_weights, demo_config):
     _, weights = save_weights(cfg.model)
     arms = [dict(name="bilinear", control=True), dict(name="copy")]
     spec = write_spec(stage1=dict(checkpoint=str(weights)), arms=arms, seeds=[1, 2])
-    status, output = run(*command(spec, tmp_path / "out"))
+    status, output = compare(spec, tmp_path / "out")
     assert status == 0, output
     config = (tmp_path / "out/runs/bilinear/seed1/config.py").read_text()
     assert f"load_from = '{weights}'" in config
@@ -377,29 +377,29 @@ def test_given_weights(write_spec, run, tmp_path, save_weights, demo_config):
     checkpoint = torch.load(weights)
     checkpoint["state_dict"]["head.fc.bias"] += 1
     torch.save(checkpoint, weights)
-    status, output = run(*command(spec, tmp_path / "out"))
+    status, output = compare(spec, tmp_path / "out")
     assert status == 1
     assert "holds a run of another spec" in output.splitlines()[-1]
 
 
-def test_ray_gives_the_same_numbers(whole, write_spec, run, tmp_path):
+def test_ray_gives_the_same_numbers(whole, write_spec, compare, tmp_path):
     pytest.importorskip("ray", reason="needs ray (requirements/optional.txt)")
     spec, folder = write_spec(), tmp_path / "out"
-    status, output = run(*command(spec, folder, "--ray"))
+    status, output = compare(spec, folder, "--ray")
     assert status == 0, output
     assert facts_of(folder) == facts_of(whole[0])
-    status, output = run(*command(spec, folder, "--ray", "--ray-cpus", 1000))
+    status, output = compare(spec, folder, "--ray", "--ray-cpus", 1000)
     assert status == 1
     assert "no machine of Ray has the 1000 CPUs" in output.splitlines()[-1]
 
 
-def test_one_process_a_folder(write_spec, run, tmp_path):
+def test_one_process_a_folder(write_spec, compare, tmp_path):
     from filelock import FileLock
 
     folder = tmp_path / "out"
     folder.mkdir()
     with FileLock(folder / ".lock"):
-        status, output = run(*command(write_spec(), folder))
+        status, output = compare(write_spec(), folder)
     assert status == 1
     assert "another process works in --work-dir" in output.splitlines()[-1]
 
