@@ -100,7 +100,7 @@ def is_running(work_dir):
     return f"comparison.worker {work_dir}" in listing.stdout
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -188,7 +188,7 @@ def test_interrupted_or_not_the_tables_are_the_same(
         )
         wait_until(lambda folder=folder: (folder / "record.json").is_file())
         process.send_signal(interrupt)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         if interrupt == signal.SIGINT:
             assert process.returncode == 130
             assert output.splitlines()[-1].startswith("interrupted; the same command")
