@@ -30,7 +30,12 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 
 # Each command has a thread: two processes on two cores would otherwise fight for them.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHON": sys.executable,
+    "PYTHONPATH": str(ROOT),
+}
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
@@ -63,7 +68,7 @@ def run():
         done = subprocess.run(
             [str(c) for c in command],
             cwd=cwd,
-            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -76,16 +81,15 @@ def run():
 
 
 @pytest.fixture(scope="session")
-def run_tool():
+def run_tool(run):
     """Runs ``python tools/NAME ...``; returns (status, output)."""
 
     def run_tool(name, *arguments, env=None, cwd=ROOT):
-        return tool_server.run_tool(
-            ROOT / "tools" / name,
-            *arguments,
-            environment={**ENVIRONMENT, "PYTHONPATH": str(ROOT), **(env or {})},
-            cwd=cwd,
-        )
+        tool = ROOT / "tools" / name
+        if torch.cuda.is_available():  # CUDA does not work in forks
+            return run(sys.executable, tool, *arguments, env=env, cwd=cwd)
+        environment = {**ENVIRONMENT, **(env or {})}
+        return tool_server.run_tool(tool, *arguments, environment=environment, cwd=cwd)
 
     return run_tool
 

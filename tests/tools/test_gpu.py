@@ -1,7 +1,6 @@
 """What needs a CUDA device: mixed precision and NCCL."""
 
 import re
-import sys
 
 import pytest
 import torch
@@ -10,14 +9,14 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_mixed_precision(run, demo_config, tmp_path, dtype):
+def test_mixed_precision(run_tool, demo_config, tmp_path, dtype):
     """The losses of the first steps are those of float32, within the precision."""
-    # Not `run_tool`: CUDA does not work in forks.
     config = demo_config(**{"default_hooks.logger.interval": 1})
     losses = []
     for name, arguments in (("float32", []), (dtype, ["--amp", dtype])):
-        command = [sys.executable, "tools/train.py", config, *arguments]
-        status, output = run(*command, "--work-dir", tmp_path / name)
+        status, output = run_tool(
+            "train.py", config, "--work-dir", tmp_path / name, *arguments
+        )
         assert status == 0, output
         losses.append(float(re.search(r"loss: ([\d.]+)", output)[1]))
     assert losses[0] == pytest.approx(losses[1], rel=0.05)

@@ -181,7 +181,7 @@ def test_interrupted_or_not_the_tables_are_the_same(
     for folder, interrupt in zip(folders, (signal.SIGINT, signal.SIGKILL), strict=True):
         process = subprocess.Popen(
             [sys.executable, ROOT / "tools/compare.py", spec, "--work-dir", parts],
-            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
