@@ -42,3 +42,6 @@ _recipe = dict(
     options=_own(3e-4),
 )
 seeds = [0, 1, 2]
+
+# The weights of about the last 20 steps averaged, for those trainings an epoch or less.
+_averaged = dict(type="EMAHook", momentum=0.05, update_buffers=True)

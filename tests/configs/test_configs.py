@@ -351,7 +351,7 @@ FINETUNED = [
 
 
 def test_finds_finetuned_configs():
-    assert len(FINETUNED) == 10 + 3 + 3
+    assert len(FINETUNED) == 11 + 3 + 3
 
 
 @pytest.mark.parametrize("path", params(FINETUNED))
