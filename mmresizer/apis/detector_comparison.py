@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,6 @@ from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
 from mmresizer.utils.files import write_atomically
 from mmresizer.utils.processes import (
-    end_with_parent,
     interrupted_by_sigterm,
     kill_process,
     last_line,
@@ -219,15 +217,14 @@ def _train(path: str, seed: int, folder: Path) -> dict[str, Any]:
     if not result.is_file():
         print(f"{Path(path).stem}, seed {seed}: training", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", __name__, path, str(seed), str(folder)]
         log = folder / "log.txt"
-        process = start_process(command, log)
+        process = start_process(_train_here, path, seed, folder, log=log)
         try:
-            status = process.wait()
+            process.join()
         except BaseException:
             kill_process(process)
             raise
-        if status:
+        if process.exitcode:
             raise InputError(
                 f"the run of {path!r} with seed {seed} failed ({last_line(log)}); its "
                 f"log: {log}"
@@ -324,8 +321,3 @@ def _measure_costs(configs: Sequence[str], folders: Sequence[Path]) -> list[dict
 def _last_checkpoint(folder: Path) -> str:
     saved = Path((folder / "last_checkpoint").read_text().strip())
     return str(folder / saved.name)  # the folder may have been moved
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    _train_here(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

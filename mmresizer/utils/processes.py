@@ -1,63 +1,85 @@
 """Processes that do part of a command's work, and end when it does."""
 
+import atexit
+import multiprocessing
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
 
 
 def start_process(
-    command: Sequence[str],
-    log: str | os.PathLike,
-    environment: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-) -> subprocess.Popen:
-    """Starts a process in a group of its own.
+    function: Callable[..., Any], *arguments: Any, log: str | os.PathLike
+) -> BaseProcess:
+    """Calls a function in a process of its own, which ends when this one does.
 
-    Ctrl-C in the terminal does not reach it, it is for the caller to handle.
+    Without CUDA these are forks of a server that has imported the function's module
+    once, which takes longer than a small training. CUDA does not work in forks: where
+    it is available, each process starts anew. Ctrl-C in the terminal does not reach it,
+    it is for the caller to handle.
 
     Args:
-        command (Sequence[str]): What to start; it calls :func:`end_with_parent`.
+        function (Callable[..., Any]): What to call; on the top level of a module.
+        *arguments (Any): Its arguments, which can be pickled.
         log (str | os.PathLike): File for what it prints.
-        environment (Mapping[str, str], optional): Its environment variables; by default
-            those of this process.
-        cwd (str, optional): Its working directory; by default this process's.
+
+    Returns:
+        BaseProcess: The process; an uncaught exception ends it with status 1.
 
     Raises:
         OSError: If the log cannot be written, or the process not be started.
     """
-    with open(log, "wb") as file:
-        return subprocess.Popen(
-            command,
-            env=environment,
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    open(log, "wb").close()
+    multiprocessing.set_forkserver_preload([function.__module__])
+    cuda = torch.cuda.is_available()
+    context = get_context("spawn") if cuda else get_context("forkserver")
+    process = context.Process(
+        target=_call, args=(function, arguments, os.path.abspath(log))
+    )
+    atexit.register(kill_process, process)  # multiprocessing would wait for its end
+    # Blocked here, Ctrl-C is so in the server, and in the process until it has a group.
+    resource_tracker.ensure_running()  # its start would let it in again
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return process
 
 
-def kill_process(process: subprocess.Popen) -> None:
+def kill_process(process: BaseProcess) -> None:
     """Ends what :func:`start_process` has started, and the processes of its group.
 
     Loaders of data are among them.
     """
-    with suppress(ProcessLookupError):  # it has just ended
+    if process.pid is None or process.exitcode is not None:
+        return
+    with suppress(ProcessLookupError):  # it has no group yet
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
 
 
-def end_with_parent() -> None:
-    """Ends this process when the one that started it is gone, however it ended."""
+def _call(function: Callable[..., Any], arguments: tuple, log: str) -> None:
+    os.setsid()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(log, "a", buffering=1) as file, redirect_stdout(file):  # line by line
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        function(*arguments)
 
-    def wait() -> None:
-        os.read(0, 1)  # returns when the pipe breaks
-        os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def last_line(log: str | os.PathLike) -> str:

@@ -1,5 +1,6 @@
 """Processes of a command end when it does."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from conftest import ENVIRONMENT
 from mmresizer.utils.processes import (
     interrupted_by_sigterm,
     kill_process,
@@ -15,26 +17,35 @@ from mmresizer.utils.processes import (
     start_process,
 )
 
-CHILD = """
-import os, time
-from mmresizer.utils.processes import end_with_parent
-end_with_parent()
-print(os.getpid(), flush=True)
-time.sleep(600)
-"""
-PARENT = f"""
-import sys, time
+PARENT = """
+import os, sys, time
 from mmresizer.utils.processes import start_process
-start_process([sys.executable, "-c", {CHILD!r}], sys.argv[1])
-time.sleep(600)
+
+def announce():
+    print(os.getpid())
+    time.sleep(600)
+
+if __name__ == "__main__":
+    start_process(announce, log=sys.argv[1]).join()
 """
-# Starts one of its own, as a run starts those that load its data.
-GROUP = """
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(child.pid, flush=True)
-child.wait()
-"""
+
+
+def announce_another():
+    """A process that starts one of its own, as a run those that load its data."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid)
+    child.wait()
+
+
+def tell_place(word):
+    """One that ends."""
+    print(os.getcwd(), word)
+    subprocess.run(["echo", "by another process"])
+
+
+def fail():
+    """One that fails."""
+    raise ValueError("of this")
 
 
 def wait_for(condition):
@@ -53,8 +64,24 @@ def is_alive(pid):
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"
 
 
-def test_ends_with_its_parent(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, tmp_path / "log"])
+@pytest.fixture
+def parent(tmp_path):
+    """A script that starts a process, in a group of its own, as by a terminal."""
+    (tmp_path / "parent.py").write_text(PARENT)
+    command = [sys.executable, tmp_path / "parent.py", tmp_path / "log"]
+    parent = subprocess.Popen(
+        command,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    yield parent
+    parent.kill()
+    parent.communicate()
+
+
+def test_ends_with_its_parent(parent, tmp_path):
     pid = find_pid(tmp_path / "log")
     assert is_alive(pid)
     parent.kill()
@@ -62,24 +89,41 @@ def test_ends_with_its_parent(tmp_path):
     wait_for(lambda: not is_alive(pid))
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["at start", "at work"])
+def test_an_interruption_reaches_the_parent_alone(parent, tmp_path, early):
+    """Ctrl-C goes to all processes of the group."""
+    wait_for(lambda: (tmp_path / "log").is_file())
+    if not early:
+        find_pid(tmp_path / "log")
+    os.killpg(parent.pid, signal.SIGINT)
+    _, errors = parent.communicate(timeout=60)  # it does not wait for the process
+    assert errors.count("Traceback") == 1
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_kills_a_whole_group(tmp_path):
-    process = start_process([sys.executable, "-c", GROUP], tmp_path / "log")
+    process = start_process(announce_another, log=tmp_path / "log")
     pid = find_pid(tmp_path / "log")
     assert is_alive(pid)
     kill_process(process)
-    assert process.returncode == -signal.SIGKILL
+    assert process.exitcode == -signal.SIGKILL
     wait_for(lambda: not is_alive(pid))
     kill_process(process)  # it has ended: nothing happens
 
 
-def test_runs_where_and_with_what_it_is_told(tmp_path):
-    code = "import os; print(os.getcwd(), os.environ['WORD'])"
-    command = [sys.executable, "-c", code]
-    process = start_process(
-        command, tmp_path / "log", {"WORD": "yes"}, cwd=str(tmp_path)
-    )
-    assert process.wait() == 0
-    assert (tmp_path / "log").read_text() == f"{tmp_path} yes\n"
+def test_runs_where_and_with_what_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    process = start_process(tell_place, "yes", log="log")
+    process.join()
+    assert process.exitcode == 0
+    assert (tmp_path / "log").read_text() == f"{tmp_path} yes\nby another process\n"
+
+
+def test_the_log_ends_with_the_fault(tmp_path):
+    process = start_process(fail, log=tmp_path / "log")
+    process.join()
+    assert process.exitcode == 1
+    assert last_line(tmp_path / "log") == "ValueError: of this"
 
 
 def test_last_line(tmp_path):

@@ -3,13 +3,16 @@
 import logging
 import math
 import os
-import subprocess
+import sys
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Protocol
 
 from mmresizer.utils import InputError
 from mmresizer.utils.processes import kill_process, start_process
 
 from .runs import LOG, Run
+from .worker import train_run
 
 
 class Executor(Protocol):
@@ -46,18 +49,16 @@ class LocalExecutor:
         """See :class:`Executor`."""
         return 1
 
-    def start(self, run: Run) -> subprocess.Popen:
+    def start(self, run: Run) -> BaseProcess:
         """See :class:`Executor`."""
-        environment = dict(os.environ)
-        if self.threads is not None:
-            environment["OMP_NUM_THREADS"] = str(self.threads)
-        return start_process(run.prepare(), run.folder / LOG, environment)
+        run.prepare()
+        return _start(run.folder, run.fingerprint, self.threads)
 
-    def poll(self, handle: subprocess.Popen) -> int | None:
+    def poll(self, handle: BaseProcess) -> int | None:
         """See :class:`Executor`."""
-        return handle.poll()
+        return handle.exitcode
 
-    def stop(self, handle: subprocess.Popen) -> None:
+    def stop(self, handle: BaseProcess) -> None:
         """See :class:`Executor`."""
         kill_process(handle)
 
@@ -121,13 +122,15 @@ class RayExecutor:
 
     def start(self, run: Run) -> Any:
         """See :class:`Executor`."""
-        environment = dict(OMP_NUM_THREADS=str(self._cpus))
-        if not self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ""
-        if "PYTHONPATH" in os.environ:
-            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
-        log = str(run.folder / LOG)
-        return self._execute.remote(run.prepare(), log, environment, os.getcwd())
+        run.prepare()
+        return self._execute.remote(
+            run.folder,
+            run.fingerprint,
+            self._cpus,
+            bool(self._gpus),
+            os.environ.get("PYTHONPATH", ""),
+            os.getcwd(),
+        )
 
     def poll(self, handle: Any) -> int | str | None:
         """See :class:`Executor`."""
@@ -144,8 +147,21 @@ class RayExecutor:
         self._ray.cancel(handle, force=True)
 
 
+def _start(folder: Path, fingerprint: str, threads: int | None) -> BaseProcess:
+    return start_process(train_run, folder, fingerprint, threads, log=folder / LOG)
+
+
 def _execute(
-    command: list[str], log: str, environment: dict[str, str], cwd: str
+    folder: Path, fingerprint: str, threads: int, cuda: bool, path: str, cwd: str
 ) -> int:
-    """What Ray executes, on whichever machine."""
-    return start_process(command, log, {**os.environ, **environment}, cwd).wait()
+    """What Ray executes, on whichever machine, in a process that may execute more."""
+    if not cuda:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    sys.path[:0] = [
+        name for name in path.split(os.pathsep) if name and name not in sys.path
+    ]
+    os.chdir(cwd)
+    process = _start(folder, fingerprint, threads)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode

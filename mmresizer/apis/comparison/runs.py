@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -160,12 +159,8 @@ class Run:
             return 0.0
         return progress["iteration"] / progress["max_iterations"]
 
-    def prepare(self) -> list[str]:
-        """Makes the folder ready.
-
-        Returns:
-            list[str]: The command that trains, in a process of its own.
-        """
+    def prepare(self) -> None:
+        """Makes the folder ready for :func:`train_run`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in (_RESULT, RECORD, _PROGRESS, WEIGHTS):
             (self.folder / name).unlink(missing_ok=True)
@@ -199,8 +194,6 @@ class Run:
         cfg.train_cfg.update(val_begin=1, val_interval=1)
         cfg.train_cfg.pop("dynamic_intervals", None)
         cfg.dump(str(self.folder / "config.py"))
-        module = "mmresizer.apis.comparison.worker"
-        return [sys.executable, "-m", module, str(self.folder), self.fingerprint]
 
     def end(self, status: str, reason: str = "") -> dict[str, Any]:
         """Notes how the run ended, as far as the disk allows; see :func:`end_run`."""

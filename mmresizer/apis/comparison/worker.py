@@ -1,8 +1,7 @@
-"""The process of one training run: ``python -m ... FOLDER FINGERPRINT``."""
+"""What the process of one training run does."""
 
 import json
 import os
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -14,22 +13,24 @@ from mmresizer.apis.training import train_model
 from mmresizer.engine import DivergedError
 from mmresizer.utils import InputError
 from mmresizer.utils.cli import load_config
-from mmresizer.utils.processes import end_with_parent
 
 from .runs import RECORD, WEIGHTS, end_run, weights_digest
 
 
-def train_run(folder: Path, fingerprint: str) -> str:
+def train_run(folder: Path, fingerprint: str, threads: int | None = None) -> str:
     """Trains the config in a folder, and notes there how it ended.
 
     Args:
         folder (Path): Made ready by :meth:`Run.prepare`.
         fingerprint (str): Of the run.
+        threads (int, optional): CPU threads; by default torch's choice.
 
     Returns:
         str: The status.
     """
     start = time.monotonic()
+    if threads is not None:
+        torch.set_num_threads(threads)
     cfg = load_config(str(folder / "config.py"))
     try:
         origin = weights_digest(cfg.load_from) if _is_file(cfg.get("load_from")) else ""
@@ -64,8 +65,3 @@ def train_run(folder: Path, fingerprint: str) -> str:
 
 def _is_file(path: str | None) -> bool:
     return path is not None and os.path.isfile(path)
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    train_run(Path(sys.argv[1]), sys.argv[2])

@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 
@@ -95,9 +98,14 @@ def facts_of(folder):
 
 
 def is_running(work_dir):
-    """Whether a training process works in a folder."""
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
-    return f"comparison.worker {work_dir}" in listing.stdout
+    """Whether a training process works in a folder: it writes a log there."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(
+                Path(work_dir) in Path(f.path).parents for f in process.open_files()
+            ):
+                return True
+    return False
 
 
 def wait_until(condition, seconds=300):
