@@ -118,6 +118,25 @@ def test_copies_use_their_own_resizer(build, batch):
     torch.testing.assert_close(ema.module(images), before, rtol=0, atol=0)
 
 
+def test_averaged_weights_are_saved_and_restored(build):
+    """As EMAHook does it, which swaps the two by their names."""
+    model = build(resizer=True)
+    ema = ExponentialMovingAverage(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    ema.update_parameters(model)  # the first one copies
+    ema.update_parameters(model)
+    saved = ema.state_dict()
+    assert list(saved) == ["steps", *(f"module.{name}" for name in model.state_dict())]
+    assert "module.resizer.out.weight" in saved
+    restored = ExponentialMovingAverage(build(resizer=True))
+    restored.load_state_dict(saved)
+    assert restored.steps == 2
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(restored.module.state_dict()[name], value)
+
+
 def test_init_weights_keeps_the_library_s_weights(build):
     """mmengine would call the ``init_weights`` of timm's transformers."""
     model = build(resizer=True)
