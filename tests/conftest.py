@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import tool_server
 import torch
@@ -39,6 +42,25 @@ ENVIRONMENT = {
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+
+def wait_until(condition, seconds=300):
+    """Waits for what other processes do, on a busy machine too."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_writing(folder):
+    """Whether a process has a file of a folder open: a log, say."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            names = [file.path for file in process.open_files()]
+            if any(Path(folder) in Path(name).parents for name in names):
+                return True
+    return False
+
 
 DEMO = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 

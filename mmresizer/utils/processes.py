@@ -4,12 +4,14 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
+from weakref import WeakSet
 
 import torch
 
@@ -19,8 +21,8 @@ def start_process(
 ) -> BaseProcess:
     """Calls a function in a process of its own, which ends when this one does.
 
-    Without CUDA these are forks of a server that has imported the function's module
-    once, which takes longer than a small training. CUDA does not work in forks: where
+    Without CUDA these are forks of a server that imports the package once, which takes
+    longer than a small training. CUDA does not work in forks: where
     it is available, each process starts anew. Ctrl-C in the terminal does not reach it,
     it is for the caller to handle.
 
@@ -36,20 +38,25 @@ def start_process(
         OSError: If the log cannot be written, or the process not be started.
     """
     open(log, "wb").close()
-    multiprocessing.set_forkserver_preload([function.__module__])
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "mmresizer"]
+    multiprocessing.set_forkserver_preload(loaded)
     cuda = torch.cuda.is_available()
     context = get_context("spawn") if cuda else get_context("forkserver")
     process = context.Process(
         target=_call, args=(function, arguments, os.path.abspath(log))
     )
-    atexit.register(kill_process, process)  # multiprocessing would wait for its end
+    _processes.add(process)
     # Blocked here, Ctrl-C is so in the server, and in the process until it has a group.
     resource_tracker.ensure_running()  # its start would let it in again
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    except BaseException:
+        kill_process(process)
+        raise
     return process
 
 
@@ -58,7 +65,7 @@ def kill_process(process: BaseProcess) -> None:
 
     Loaders of data are among them.
     """
-    if process.pid is None or process.exitcode is not None:
+    if process.pid is None or process.exitcode not in (None, _LOST):
         return
     with suppress(ProcessLookupError):  # it has no group yet
         os.killpg(process.pid, signal.SIGKILL)
@@ -66,9 +73,23 @@ def kill_process(process: BaseProcess) -> None:
     process.join()
 
 
+# The status of a process whose server is gone; it may still work.
+_LOST = 255
+_processes: WeakSet[BaseProcess] = WeakSet()
+
+
+@atexit.register
+def _kill_processes() -> None:
+    # multiprocessing would wait for their ends.
+    for process in list(_processes):
+        kill_process(process)
+
+
 def _call(function: Callable[..., Any], arguments: tuple, log: str) -> None:
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    multiprocessing.set_start_method(None, force=True)  # mmengine takes its own
     with open(log, "a", buffering=1) as file, redirect_stdout(file):  # line by line
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -5,15 +5,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
 
+from conftest import is_writing, wait_until
 from mmresizer.apis.detector_comparison import compare_detectors, summarize
 from mmresizer.utils import InputError
 
@@ -181,22 +180,12 @@ def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
     for line in process.stdout:
         if line.rstrip().endswith(": training"):
             break
+    wait_until(lambda: any(map(is_writing, (tmp_path / "out").glob("*/seed_0"))))
     process.send_signal(signal.Signals[ends_by])
     assert process.wait(60) == {"SIGTERM": 130, "SIGKILL": -signal.SIGKILL}[ends_by]
-    deadline = time.monotonic() + 60
-    while str(tmp_path) in running_commands() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert str(tmp_path) not in running_commands()
+    wait_until(lambda: not is_writing(tmp_path))
     with FileLock(tmp_path / "out" / ".lock", blocking=False):
         pass
-
-
-def running_commands():
-    """The command lines of all processes, in one text."""
-    return "\n".join(
-        " ".join(process.info["cmdline"] or [])
-        for process in psutil.process_iter(["cmdline"])
-    )
 
 
 def test_measures_the_latency_of_a_pair(run_tool, trained):

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, wait_until
 from mmresizer.utils.processes import (
     interrupted_by_sigterm,
     kill_process,
@@ -48,15 +47,8 @@ def fail():
     raise ValueError("of this")
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def find_pid(log):
-    wait_for(lambda: log.is_file() and log.read_text().endswith("\n"))
+    wait_until(lambda: log.is_file() and log.read_text().endswith("\n"))
     return int(log.read_text())
 
 
@@ -86,19 +78,20 @@ def test_ends_with_its_parent(parent, tmp_path):
     assert is_alive(pid)
     parent.kill()
     parent.wait()
-    wait_for(lambda: not is_alive(pid))
+    wait_until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["at start", "at work"])
 def test_an_interruption_reaches_the_parent_alone(parent, tmp_path, early):
     """Ctrl-C goes to all processes of the group."""
-    wait_for(lambda: (tmp_path / "log").is_file())
-    if not early:
-        find_pid(tmp_path / "log")
+    wait_until(lambda: (tmp_path / "log").is_file())
+    pid = None if early else find_pid(tmp_path / "log")
     os.killpg(parent.pid, signal.SIGINT)
     _, errors = parent.communicate(timeout=60)  # it does not wait for the process
     assert errors.count("Traceback") == 1
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    if pid is not None:
+        wait_until(lambda: not is_alive(pid))
 
 
 def test_kills_a_whole_group(tmp_path):
@@ -107,7 +100,7 @@ def test_kills_a_whole_group(tmp_path):
     assert is_alive(pid)
     kill_process(process)
     assert process.exitcode == -signal.SIGKILL
-    wait_for(lambda: not is_alive(pid))
+    wait_until(lambda: not is_alive(pid))
     kill_process(process)  # it has ended: nothing happens
 
 

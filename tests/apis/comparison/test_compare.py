@@ -8,16 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
-from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT
+from conftest import ENVIRONMENT, ROOT, is_writing, wait_until
 from mmresizer.apis.comparison import report
 from mmresizer.apis.comparison.report import write_arms
 from mmresizer.apis.comparison.spec import load_spec
@@ -95,24 +91,6 @@ def facts_of(folder):
         del arm["latency_ratio"], arm["latency_machine"]
     tables = [(folder / name).read_text() for name in TABLES]
     return summary, tables
-
-
-def is_running(work_dir):
-    """Whether a training process works in a folder: it writes a log there."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if any(
-                Path(work_dir) in Path(f.path).parents for f in process.open_files()
-            ):
-                return True
-    return False
-
-
-def wait_until(condition, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_whole_comparison(whole):
@@ -200,7 +178,7 @@ def test_interrupted_or_not_the_tables_are_the_same(
         if interrupt == signal.SIGINT:
             assert process.returncode == 130
             assert output.splitlines()[-1].startswith("interrupted; the same command")
-        wait_until(lambda: not is_running(parts))
+        wait_until(lambda: not is_writing(parts))
         assert not (folder / "run.json").exists()
         # What has ended is in the tables already.
         status, output = run_tool("compare.py", "--report", parts)
