@@ -364,17 +364,29 @@ def test_finetuned_configs_follow_the_recipe(path):
 
 
 @pytest.mark.parametrize(
+    ("recipe", "others"),
+    [
+        ("resizer_adamw", []),
+        (
+            "resizer_adamw_averaged",
+            [dict(type="EMAHook", momentum=0.05, update_buffers=True)],
+        ),
+    ],
+)
+@pytest.mark.parametrize(
     "base",
     ["resnet/resnet50_8xb32_in1k.py", "swin_transformer/swin-base_16xb64_in1k.py"],
 )
-def test_recipe_is_one_more_base(base, tmp_path):
+def test_recipe_is_one_more_base(base, recipe, others, tmp_path):
     """Of SGD and of AdamW; what the file says otherwise is MMPretrain's."""
-    bases = [f"mmpretrain::{base}", "mmresizer::_base_/schedules/resizer_adamw.py"]
+    bases = [f"mmpretrain::{base}", f"mmresizer::_base_/schedules/{recipe}.py"]
     for name, chosen in (("plain.py", bases[:1]), ("recipe.py", bases)):
         (tmp_path / name).write_text(f"_base_ = {chosen}")
     cfg = Config.fromfile(tmp_path / "recipe.py").to_dict()
-    (hook,) = cfg.pop("custom_hooks")
-    assert (hook["type"], hook["lr"]) == ("mmresizer.ResizerOptimizerHook", 3e-4)
+    own = dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
+    hooks = cfg.pop("custom_hooks")
+    assert {hook.pop("_scope_") for hook in hooks} == {"mmresizer"}
+    assert hooks == [own, *others]
     assert cfg == Config.fromfile(tmp_path / "plain.py").to_dict()
 
 

@@ -30,6 +30,18 @@ class RememberGradients(Hook):
         optimizer.register_step_pre_hook(remember)
 
 
+@HOOKS.register_module()
+class RememberWeights(Hook):
+    """Keeps all weights and statistics after each step."""
+
+    def before_train(self, runner):
+        RememberWeights.steps = []
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        state = runner.model.state_dict()
+        RememberWeights.steps.append({n: v.clone() for n, v in state.items()})
+
+
 @pytest.fixture
 def train(demo_config, tmp_path):
     def train(name, prefix="resizerx4", hook=None, **options):
@@ -126,6 +138,25 @@ def test_control_has_no_such_parameters(train):
     same = train("same", "bilinearx4", hook=dict()).state_dict()
     for name, value in plain.items():
         torch.testing.assert_close(same[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("prefix", ["resizerx4", "bilinearx4"])
+def test_averaged_recipe_saves_the_average(train, tmp_path, prefix):
+    recipe = "mmresizer::_base_/schedules/resizer_adamw_averaged.py"
+    (tmp_path / "recipe.py").write_text(f"_base_ = [{recipe!r}]")
+    hooks = Config.fromfile(tmp_path / "recipe.py").custom_hooks
+    train("run", prefix, custom_hooks=[dict(type="mmresizer.RememberWeights"), *hooks])
+    first, *steps = RememberWeights.steps
+    assert len(steps) > 2
+    saved = torch.load(tmp_path / "run" / "epoch_2.pth", weights_only=False)
+    for name, value in saved["state_dict"].items():
+        if not value.is_floating_point():  # a counter of batch norms
+            continue
+        average = first[name]
+        for step in steps:
+            average = 0.95 * average + 0.05 * step[name]
+        torch.testing.assert_close(value, average, msg=name)
+        assert not value.equal(steps[-1][name]), name
 
 
 @pytest.mark.parametrize("lr", [0, -1e-3])
