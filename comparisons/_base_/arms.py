@@ -43,5 +43,14 @@ _recipe = dict(
 )
 seeds = [0, 1, 2]
 
-# The weights of about the last 20 steps averaged, for those trainings an epoch or less.
-_averaged = dict(type="EMAHook", momentum=0.05, update_buffers=True)
+# Bilinear and the recipe once more with averaged weights, of about the last 20 steps,
+# which is an epoch or less. They train exactly as their namesakes do.
+_average = dict(type="EMAHook", momentum=0.05, update_buffers=True)
+_averaged_arms = [
+    dict(name=f"{arm['name']}, averaged", options=dict(custom_hooks=[*hooks, _average]))
+    | {key: arm[key] for key in ("control", "resizer") if key in arm}
+    for arm, hooks in (
+        (arms[0], []),
+        (_recipe, _recipe["options"]["custom_hooks"]),
+    )
+]

@@ -15,16 +15,3 @@ warmup_epochs = 1
 _arms = {arm["name"]: dict(arm) for arm in _base_.arms}
 _arms["larger"].update(match_flops="learned, no norm")
 _recipe_arms = [_arms["bilinear"], _arms["larger"], _base_._recipe]
-
-# The same two with averaged weights: they train exactly as their namesakes do.
-_averaged_arms = [
-    _arms["bilinear"]
-    | dict(name="bilinear, averaged", options=dict(custom_hooks=[_base_._averaged])),
-    _base_._recipe
-    | dict(
-        name="learned, no norm, averaged",
-        options=dict(
-            custom_hooks=[*_base_._recipe["options"]["custom_hooks"], _base_._averaged]
-        ),
-    ),
-]
