@@ -22,9 +22,9 @@ def start_process(
     """Calls a function in a process of its own, which ends when this one does.
 
     Without CUDA these are forks of a server that imports the package once, which takes
-    longer than a small training. CUDA does not work in forks: where
-    it is available, each process starts anew. Ctrl-C in the terminal does not reach it,
-    it is for the caller to handle.
+    longer than a small training. CUDA does not work in forks: where it is available,
+    each process starts anew. Ctrl-C in the terminal does not reach it, it is for the
+    caller to handle.
 
     Args:
         function (Callable[..., Any]): What to call; on the top level of a module.
