@@ -31,15 +31,15 @@ class RememberGradients(Hook):
 
 
 @HOOKS.register_module()
-class RememberWeights(Hook):
+class RememberEachStep(Hook):
     """Keeps all weights and statistics after each step."""
 
     def before_train(self, runner):
-        RememberWeights.steps = []
+        RememberEachStep.steps = []
 
     def after_train_iter(self, runner, *args, **kwargs):
         state = runner.model.state_dict()
-        RememberWeights.steps.append({n: v.clone() for n, v in state.items()})
+        RememberEachStep.steps.append({n: v.clone() for n, v in state.items()})
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ def test_averaged_recipe_saves_the_average(train, tmp_path, prefix):
     recipe = "mmresizer::_base_/schedules/resizer_adamw_averaged.py"
     (tmp_path / "recipe.py").write_text(f"_base_ = [{recipe!r}]")
     hooks = Config.fromfile(tmp_path / "recipe.py").custom_hooks
-    train("run", prefix, custom_hooks=[dict(type="mmresizer.RememberWeights"), *hooks])
-    first, *steps = RememberWeights.steps
+    train("run", prefix, custom_hooks=[dict(type="mmresizer.RememberEachStep"), *hooks])
+    first, *steps = RememberEachStep.steps
     assert len(steps) > 2
     saved = torch.load(tmp_path / "run" / "epoch_2.pth", weights_only=False)
     for name, value in saved["state_dict"].items():

@@ -29,22 +29,13 @@ if __name__ == "__main__":
 """
 
 
-def announce_another():
-    """A process that starts one of its own, as a run those that load its data."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    print(child.pid)
-    child.wait()
-
-
-def tell_place(word):
-    """One that ends."""
-    print(os.getcwd(), word)
-    subprocess.run(["echo", "by another process"])
-
-
-def fail():
-    """One that fails."""
-    raise ValueError("of this")
+# A process that starts one of its own, as a run starts those that load its data.
+GROUP = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+child.wait()
+"""
 
 
 def find_pid(log):
@@ -95,7 +86,8 @@ def test_an_interruption_reaches_the_parent_alone(parent, tmp_path, early):
 
 
 def test_kills_a_whole_group(tmp_path):
-    process = start_process(announce_another, log=tmp_path / "log")
+    command = [sys.executable, "-c", GROUP]
+    process = start_process(subprocess.run, command, log=tmp_path / "log")
     pid = find_pid(tmp_path / "log")
     assert is_alive(pid)
     kill_process(process)
@@ -104,19 +96,26 @@ def test_kills_a_whole_group(tmp_path):
     kill_process(process)  # it has ended: nothing happens
 
 
-def test_runs_where_and_with_what_it_is_told(tmp_path, monkeypatch):
+def test_works_where_its_parent_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    process = start_process(tell_place, "yes", log="log")
+    process = start_process(subprocess.run, "pwd", log="log")
     process.join()
     assert process.exitcode == 0
-    assert (tmp_path / "log").read_text() == f"{tmp_path} yes\nby another process\n"
+    assert (tmp_path / "log").read_text() == f"{tmp_path}\n"
+
+
+def test_logs_what_it_prints(tmp_path):
+    process = start_process(print, "a word", log=tmp_path / "log")
+    process.join()
+    assert (tmp_path / "log").read_text() == "a word\n"
 
 
 def test_the_log_ends_with_the_fault(tmp_path):
-    process = start_process(fail, log=tmp_path / "log")
+    process = start_process(os.remove, "absent", log=tmp_path / "log")
     process.join()
     assert process.exitcode == 1
-    assert last_line(tmp_path / "log") == "ValueError: of this"
+    fault = "FileNotFoundError: [Errno 2] No such file or directory: 'absent'"
+    assert last_line(tmp_path / "log") == fault
 
 
 def test_last_line(tmp_path):
