@@ -5,18 +5,16 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
 
-from conftest import is_writing, wait_until
+from conftest import ROOT, is_writing, wait_until
 from mmresizer.apis.detector_comparison import compare_detectors, summarize
 from mmresizer.utils import InputError
 
-ROOT = Path(__file__).parents[2]
 NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"
 CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
 
