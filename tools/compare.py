@@ -38,6 +38,13 @@ def parse_args() -> argparse.Namespace:
         "--threads", type=positive_int, help="CPU threads of a run; default: torch's"
     )
     parser.add_argument(
+        "--jobs",
+        type=positive_int,
+        default=1,
+        help="runs at a time on this machine, which share its cores and GPU "
+        "(default: 1)",
+    )
+    parser.add_argument(
         "--ray",
         nargs="?",
         const="local",
@@ -70,8 +77,10 @@ def main() -> int:
     if args.report:
         print(render(write_report(Path(args.report))))
         return 0
-    if args.ray and args.threads:
-        raise InputError("--threads is for runs without --ray; there is --ray-cpus")
+    if args.ray and (args.threads or args.jobs > 1):
+        raise InputError(
+            "--threads and --jobs are for runs without --ray; there is --ray-cpus"
+        )
     # An optimizer tells the options of every parameter, and each arm has one.
     MMLogger.get_current_instance().setLevel("WARNING")
     spec = load_spec(args.spec, args.cfg_options)
@@ -79,7 +88,7 @@ def main() -> int:
     executor = (
         RayExecutor(args.ray, args.ray_cpus, args.ray_gpus)
         if args.ray
-        else LocalExecutor(args.threads)
+        else LocalExecutor(args.threads, args.jobs)
     )
     try:
         summary = compare(spec, work_dir, executor)

@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -24,22 +25,55 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
 
-ARMS = (
-    "layers",
-    "layers, channels_last",
-    "layers, compiled",
-    "ours",
-    "ours, with_cp",
-    "ours, strided stem",
-    "interpolation",
-    "onnxruntime",
-)
+# What is measured; those of the first line are the learned resizer.
+RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
+MODULES = (*RESIZERS, "interpolation")
+# What a user gets with one line more.
+VARIANTS = ("channels_last", "compiled")
 MODES = ("inference", "training")
 DTYPES = ("float32", "bfloat16", "float16")
-# The plain eager module; always measured.
-REFERENCE = ("layers", "float32")
 
 Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is measured, and how.
+
+    Attributes:
+        module (str): Of :data:`MODULES`, or a model of MMPretrain.
+        channels_last (bool): Whether images and weights have that layout.
+        compiled (bool): Whether ``torch.compile`` is called.
+        behind (bool): Whether the module is a model behind the learned resizer.
+        dtype (str): Of :data:`DTYPES`.
+    """
+
+    module: str
+    channels_last: bool = False
+    compiled: bool = False
+    behind: bool = False
+    dtype: str = "float32"
+
+    @classmethod
+    def parse(cls, text: str) -> "Arm":
+        """Reads "MODULE", "MODULE+channels_last", "MODULE+channels_last+compiled".
+
+        Raises:
+            ValueError: If a variant is none of :data:`VARIANTS`.
+        """
+        module, *variants = text.split("+")
+        if not set(variants) <= set(VARIANTS):
+            raise ValueError(f"variants are {', '.join(VARIANTS)}, got {text!r}")
+        return cls(module, **dict.fromkeys(variants, True))
+
+    def __str__(self) -> str:
+        """The arm in the results, but for its type."""
+        name = f"ours -> {self.module}" if self.behind else self.module
+        return "+".join([name, *(v for v in VARIANTS if getattr(self, v))])
+
+
+# The plain eager module; always measured.
+REFERENCE = Arm("layers")
 
 
 @dataclass
@@ -52,6 +86,8 @@ class Measurement:
         peak_mib (float, optional): Memory of the whole batch beyond model and images.
         memory_ratio (float, optional): The same over that of the reference.
         max_error (float, optional): Largest difference from the reference's output.
+        added (float, optional): Of a model behind the resizer: the time that the
+            resizer adds, over that of the model alone.
         gflop (float): Operations (2 for a multiply-accumulate) of the layers.
         bound_ms (float): What this machine needs at its measured best, for these
             operations or to read the image and write the output.
@@ -73,6 +109,7 @@ class Measurement:
     peak_mib: float | None
     memory_ratio: float | None
     max_error: float | None
+    added: float | None
     gflop: float | None
     bound_ms: float | None
 
@@ -101,9 +138,9 @@ def benchmark_resizer(
     sizes: Sequence[tuple[Size, Size]],
     batch_sizes: Sequence[int],
     modes: Sequence[str] = MODES,
-    arms: Sequence[str] = ("layers", "ours", "interpolation"),
+    arms: Sequence[Arm] = (Arm("layers"), Arm("ours"), Arm("interpolation")),
     dtypes: Sequence[str] = ("float32",),
-    backbones: Sequence[str] = (),
+    backbones: Sequence[Arm] = (),
     device: str = "cpu",
     repeats: int = 7,
 ) -> list[Measurement]:
@@ -115,10 +152,11 @@ def benchmark_resizer(
         batch_sizes (Sequence[int]): Numbers of images.
         modes (Sequence[str]): Of :data:`MODES`; a training step is forward and backward
             pass.
-        arms (Sequence[str]): Of :data:`ARMS`.
+        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What the memory
+            of a GPU does not hold is left out, with a message.
         dtypes (Sequence[str]): Of :data:`DTYPES`; in training, of autocast.
-        backbones (Sequence[str]): Models of MMPretrain whose backbones are measured at
-            the output size, for scale.
+        backbones (Sequence[Arm]): Models of MMPretrain whose backbones are measured at
+            the output size, alone and behind the learned resizer.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
 
@@ -130,7 +168,7 @@ def benchmark_resizer(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda needs a CUDA device, and none is visible")
-    if "onnxruntime" in arms:
+    if any(arm.module == "onnxruntime" for arm in arms):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(
                 "the arm 'onnxruntime' is for inference on the CPU in float32"
@@ -141,19 +179,23 @@ def benchmark_resizer(
         raise InputError(f"--out must be a folder, but {out_dir!r} is a file")
     folder.mkdir(parents=True, exist_ok=True)
     MMLogger.get_current_instance().setLevel("ERROR")
-    arms = ["layers", *(arm for arm in arms if arm != "layers")]
-    names = [(arm, dtype) for dtype in ("float32", *dtypes) for arm in arms]
-    names = [n for n in dict.fromkeys(names) if n[1] in dtypes or n == REFERENCE]
-    names += [(backbone, dtype) for dtype in dtypes for backbone in backbones]
+    behind = [replace(arm, behind=True) for arm in backbones]
+    wanted = [
+        replace(arm, dtype=dtype)
+        for dtype in dtypes
+        for arm in (*arms, *backbones, *behind)
+    ]
+    wanted = list(dict.fromkeys([REFERENCE, *wanted]))
     best = {dtype: _measure_best(device, dtype) for dtype in ("float32", *dtypes)}
     rows: list[Measurement] = []
     for mode in modes:
         for input_size, output_size in sizes:
             for batch in batch_sizes:
                 case = _Case(mode, input_size, output_size, batch, device)
-                rows += case.measure(names, repeats, best)
-                for row in rows[-len(case.runs) :]:
+                measured = case.measure(wanted, repeats, best)
+                for row in measured:
                     print(_markdown_row(row), flush=True)
+                rows += measured
                 # What is measured is kept, whatever happens to the next case.
                 _write(rows, folder)
     return rows
@@ -169,7 +211,7 @@ class _Case:
         self.input_size, self.output_size = input_size, output_size
         torch.manual_seed(0)
         self.x = torch.rand(batch, 3, *input_size, device=device)
-        self.runs: dict[tuple[str, str], Callable[[], object]] = {}
+        self.runs: dict[Arm, Callable[[], object]] = {}
         factor = min(input_size[0] // output_size[0], input_size[1] // output_size[1])
         self.resizer = self._make_resizer()
         self.strided = self._make_resizer(stem_stride=max(1, factor))
@@ -181,41 +223,53 @@ class _Case:
 
     def measure(
         self,
-        arms: Sequence[tuple[str, str]],
+        arms: Sequence[Arm],
         repeats: int,
         best: dict[str, tuple[float, float]],
     ) -> list[Measurement]:
-        """Measures arms, each with a type."""
-        for arm, dtype in arms:
-            if arm != "onnxruntime" or (self.mode, dtype) == ("inference", "float32"):
-                self.runs[arm, dtype] = self._prepare(arm, dtype)
+        """Measures arms."""
+        for arm in arms:
+            if arm.module == "onnxruntime" and (self.mode, arm.dtype) != (
+                "inference",
+                "float32",
+            ):
+                continue
+            run = self._prepare(arm)
+            try:
+                run()
+            except torch.OutOfMemoryError:
+                print(f"left out: {arm}, {arm.dtype}: the GPU's memory is too small")
+                continue
+            self.runs[arm] = run
         times = _time(self.runs, repeats)
         peaks = {
-            name: _measure_peak(run, self.device)
-            for name, run in self.runs.items()
-            if name[0] != "onnxruntime"  # it keeps its memory from run to run
+            arm: _measure_peak(run, self.device)
+            for arm, run in self.runs.items()
+            if arm.module != "onnxruntime"  # it keeps its memory from run to run
         }
         full = self._count_gflop(self.resizer)
         rows = []
-        for name, run in self.runs.items():
-            arm, dtype = name
-            gflop = error = bound = None
-            if arm == "ours, strided stem":
+        for arm, run in self.runs.items():
+            gflop = error = bound = added = None
+            if arm.module == "strided":
                 gflop = self._count_gflop(self.strided)
-            elif arm in ARMS and arm != "interpolation":
+            elif arm.module in RESIZERS:
                 gflop = full
                 if self.mode == "inference":
                     outputs = (run(), self.runs[REFERENCE]())
                     actual, expected = (torch.as_tensor(y).float() for y in outputs)
                     error = float((actual - expected).abs().max())
             if gflop is not None:
-                flops, bandwidth = best[dtype]
-                size = torch.empty(0, dtype=getattr(torch, dtype)).element_size()
+                flops, bandwidth = best[arm.dtype]
+                size = torch.empty(0, dtype=getattr(torch, arm.dtype)).element_size()
                 pixels = math.prod(self.input_size) + math.prod(self.output_size)
                 passes = 1 if self.mode == "inference" else 2
                 bytes_moved = passes * 3 * pixels * size
                 bound = 1e3 * max(gflop * 1e9 / flops, bytes_moved / bandwidth)
-            peak, reference = peaks.get(name), peaks[REFERENCE]
+            alone = times.get(replace(arm, behind=False))
+            if arm.behind and alone is not None:
+                added = times[arm] / alone - 1
+            peak, reference = peaks.get(arm), peaks[REFERENCE]
             rows.append(
                 Measurement(
                     date=date.today().isoformat(),
@@ -224,47 +278,52 @@ class _Case:
                     threads=torch.get_num_threads(),
                     torch=torch.__version__,
                     mode=self.mode,
-                    arm=arm,
-                    dtype=dtype,
+                    arm=str(arm),
+                    dtype=arm.dtype,
                     batch=self.batch,
                     input="x".join(map(str, self.input_size)),
                     output="x".join(map(str, self.output_size)),
-                    ms=1e3 * times[name] / self.batch,
-                    speedup=times[REFERENCE] / times[name],
+                    ms=1e3 * times[arm] / self.batch,
+                    speedup=times[REFERENCE] / times[arm],
                     peak_mib=peak,
                     memory_ratio=peak / reference
                     if peak is not None and reference
                     else None,
                     max_error=error,
+                    added=added,
                     gflop=gflop,
                     bound_ms=bound,
                 )
             )
         return rows
 
-    def _prepare(self, arm: str, dtype: str) -> Callable[[], object]:
+    def _prepare(self, arm: Arm) -> Callable[[], object]:
         """Returns a function that runs an arm once."""
-        x, module = self.x, self._make_arm(arm)
-        if arm == "onnxruntime":
+        x, module = self.x, self._make_module(arm)
+        if arm.module == "onnxruntime":
             return _onnx_session(module, x)
-        if arm == "layers, channels_last":
-            x = x.to(memory_format=torch.channels_last)
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        elif arm not in ARMS:
+        if arm.module not in MODULES and not arm.behind:
             x = torch.rand(self.batch, 3, *self.output_size, device=self.device)
+        lower = getattr(torch, arm.dtype)
         if self.mode == "inference":
-            lower = getattr(torch, dtype)
-            x, call = x.to(lower), _maybe_compile(deepcopy(module).to(lower), arm)
+            x, module = x.to(lower), deepcopy(module).to(lower)
+        if arm.channels_last:
+            x = x.to(memory_format=torch.channels_last)
+            module = deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        call: Callable[[Tensor], Any] = module
+        if arm.compiled:
+            torch._dynamo.reset()  # or the second size would be any size
+            call = torch.compile(module, dynamic=False)
+        if self.mode == "inference":
 
             @torch.no_grad()
             def infer():
                 return call(x)
 
             return infer
-        call = _maybe_compile(module, arm)
         precision: AbstractContextManager = nullcontext()
-        if dtype != "float32":
-            precision = torch.autocast(self.device, getattr(torch, dtype))
+        if arm.dtype != "float32":
+            precision = torch.autocast(self.device, lower)
         if not any(p.requires_grad for p in module.parameters()):
             return lambda: call(x)  # nothing to train
 
@@ -276,30 +335,34 @@ class _Case:
 
         return step
 
-    def _make_arm(self, arm: str) -> nn.Module:
-        if arm == "interpolation":
+    def _make_module(self, arm: Arm) -> nn.Module:
+        if arm.module == "interpolation":
             return InterpolationResizer(self.output_size)
-        if arm == "ours":
+        if arm.module == "ours":
             return self.resizer
-        if arm == "ours, strided stem":
+        if arm.module == "strided":
             return self.strided
-        if arm == "ours, with_cp":
+        if arm.module == "with_cp":
             resizer = deepcopy(self.resizer)
             resizer.with_cp = True
             return resizer
-        if arm in ARMS:
+        if arm.module in MODULES:
             return Layers(self.resizer)
         from mmpretrain import get_model
 
         try:
-            model = get_model(arm, pretrained=False)
+            model = get_model(arm.module, pretrained=False)
         except ValueError as e:
             raise InputError(
-                f"MMPretrain has no model {arm!r}; mmpretrain.list_models() names them"
+                f"MMPretrain has no model {arm.module!r}; mmpretrain.list_models() "
+                "names them"
             ) from e
         # Some backbones' `train` returns nothing.
         model.train(self.mode == "training")
-        return model.backbone.to(self.device)
+        backbone = model.backbone.to(self.device)
+        if not arm.behind:
+            return backbone
+        return nn.Sequential(deepcopy(self.resizer), backbone)
 
     def _count_gflop(self, resizer: LearnedResizer) -> float:
         module = Layers(resizer)
@@ -310,13 +373,6 @@ class _Case:
                 with torch.no_grad():
                     module(self.x)
         return counter.get_total_flops() / self.batch / 1e9
-
-
-def _maybe_compile(module: nn.Module, arm: str) -> Callable[[Tensor], Tensor]:
-    if not arm.endswith("compiled"):
-        return module
-    torch._dynamo.reset()  # or it would compile for any size from the second one on
-    return torch.compile(module, dynamic=False)
 
 
 def _time(runs: dict, repeats: int) -> dict:
@@ -437,6 +493,7 @@ _COLUMNS = {
     "peak_mib": "peak memory (MiB)",
     "memory_ratio": "memory ratio",
     "max_error": "max error",
+    "added": "resizer adds (%)",
     "bound_ms": "bound (ms)",
 }
 _FORMATS = {
@@ -445,6 +502,7 @@ _FORMATS = {
     "peak_mib": "{:.0f}",
     "memory_ratio": "{:.2f}",
     "max_error": "{:.1e}",
+    "added": "{:.1%}",
     "bound_ms": "{:.2f}",
 }
 

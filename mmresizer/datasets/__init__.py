@@ -5,6 +5,7 @@ from .degraded import DegradedImages, DegradedTextures
 from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
+from .in_memory_images import InMemoryImages
 from .samplers import AspectRatioBatchSampler
 from .transforms import AspectRatioResize, LoadImage
 
@@ -17,6 +18,7 @@ __all__ = [
     "FineTextures",
     "Imagenette",
     "Imagewoof",
+    "InMemoryImages",
     "LoadImage",
     "read_ratings",
 ]

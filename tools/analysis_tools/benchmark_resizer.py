@@ -8,7 +8,14 @@ import argparse
 
 import torch
 
-from mmresizer.apis.benchmark import ARMS, DTYPES, MODES, benchmark_resizer
+from mmresizer.apis.benchmark import (
+    DTYPES,
+    MODES,
+    MODULES,
+    VARIANTS,
+    Arm,
+    benchmark_resizer,
+)
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
 
@@ -30,6 +37,26 @@ def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
         raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from e
 
 
+def arm(text: str) -> Arm:
+    """Parses "ours" or "layers+channels_last+compiled"."""
+    try:
+        parsed = Arm.parse(text)
+        if parsed.module not in MODULES:
+            raise ValueError
+    except ValueError as e:
+        accepted = f"one of {', '.join(MODULES)}, and any of +{', +'.join(VARIANTS)}"
+        raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from e
+    return parsed
+
+
+def backbone(text: str) -> Arm:
+    """Parses "resnet50_8xb32_in1k+channels_last"."""
+    try:
+        return Arm.parse(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -48,18 +75,23 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument(
         "--arms",
+        type=arm,
         nargs="+",
-        choices=ARMS,
-        default=["layers", "ours", "interpolation"],
-        help="the layers called one by one, in float32, are always measured",
+        default=[Arm("layers"), Arm("ours"), Arm("interpolation")],
+        metavar="ARM",
+        help=f"of {', '.join(MODULES)}, with any of +{', +'.join(VARIANTS)}, such as "
+        "layers+channels_last; the layers called one by one, in float32, are always "
+        "measured",
     )
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["float32"])
     parser.add_argument(
         "--backbones",
+        type=backbone,
         nargs="+",
         default=[],
         metavar="NAME",
-        help="models of MMPretrain, such as resnet50_8xb32_in1k, to measure beside",
+        help="models of MMPretrain, such as resnet50_8xb32_in1k+channels_last, to "
+        "measure alone and behind the resizer",
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=positive_int, help="on the CPU")

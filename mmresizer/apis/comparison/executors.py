@@ -1,4 +1,4 @@
-"""Where the training runs are executed: here one by one, or by Ray."""
+"""Where the training runs are executed: on this machine, or by Ray."""
 
 import logging
 import math
@@ -36,18 +36,20 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Executes one run at a time on this machine.
+    """Executes runs on this machine.
 
     Args:
         threads (int, optional): CPU threads of a run; by default torch's choice.
+        jobs (int): Runs at a time, which share the cores and the GPU. Defaults to 1.
     """
 
-    def __init__(self, threads: int | None = None):
+    def __init__(self, threads: int | None = None, jobs: int = 1):
         self.threads = threads
+        self.jobs = jobs
 
     def slots(self) -> int:
         """See :class:`Executor`."""
-        return 1
+        return self.jobs
 
     def start(self, run: Run) -> BaseProcess:
         """See :class:`Executor`."""

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 
 from mmresizer.apis.checks import load_checkpoint
+from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
 
@@ -175,8 +176,10 @@ class Run:
         # With worker processes the random numbers of the images are the workers' own,
         # and the same for all arms; the model draws from the main process.
         loader = cfg.train_dataloader
-        loader.num_workers = max(1, loader.get("num_workers", 0))
-        loader.persistent_workers = True
+        dataset = DATASETS.get(str(loader.dataset.get("type")))
+        if not getattr(dataset, "keeps_own_rng", False):
+            loader.num_workers = max(1, loader.get("num_workers", 0))
+            loader.persistent_workers = True
         cfg.custom_hooks = [
             *(cfg.get("custom_hooks") or []),
             dict(type="mmresizer.RecordRunHook", out_dir=str(self.folder)),

@@ -13,7 +13,17 @@ from pathlib import Path
 from mmresizer.datasets.imagenette import Imagenette
 from mmresizer.datasets.imagewoof import Imagewoof
 
-from . import ava, cats_dogs, cub, flowers, imagenet, imagenette
+from . import (
+    ava,
+    cats_dogs,
+    cub,
+    cub_100,
+    deep_pcb,
+    flowers,
+    imagenet,
+    imagenette,
+    playing_cards,
+)
 
 
 @dataclass(frozen=True)
@@ -199,5 +209,29 @@ SOURCES = {
         ava.prepare,
         hint="AVA's authors publish no archive; put the ratings there as AVA.txt and "
         "the images as images/ID.jpg (github.com/imfing/ava_downloader lists copies)",
+    ),
+    "cub-100": Source(
+        "cub_100",
+        cub_100.prepare,
+        hint="put there the folder ex03/task2/bird_dataset of "
+        "github.com/serizba/vision at commit 16a8a47",
+    ),
+    "deep-pcb": Source(
+        "deep_pcb",
+        deep_pcb.prepare,
+        hint="put there the folder PCBData of github.com/tangsanli5201/DeepPCB at "
+        "commit 08e98c4",
+    ),
+    "deep-pcb-patches": Source(
+        "deep_pcb_patches",
+        deep_pcb.prepare_patches,
+        parent="deep-pcb",
+        build=deep_pcb.build_patches,
+    ),
+    "playing-cards": Source(
+        "playing_cards",
+        playing_cards.prepare,
+        hint="put there the folder dataset of github.com/hiroonwijekoon/"
+        "pytorch-cnn-playing-cards-classifier at commit fd36c16",
     ),
 }

@@ -111,19 +111,25 @@ class RecordRunHook(Hook):
         """
         assert isinstance(data_batch, dict)
         self._val_checksum = _checksum(data_batch, self._val_checksum)
-        for sample in outputs or []:
+        if not outputs:
+            return
+        for sample in outputs:
             label = sample.get("gt_label")
             if label is None or label.numel() != 1:
                 raise InputError(
                     "a comparison needs one label for each validation image, but got "
                     f"{label}"
                 )
-            if not sample.pred_score.isfinite().all():
-                raise DivergedError(
-                    f"the scores are not finite in the validation of epoch "
-                    f"{runner.epoch}"
-                )
-            self._correct.append(torch.equal(sample.pred_label.cpu(), label.cpu()))
+        # Of the whole batch at once: each answer of a GPU takes its time.
+        if not torch.stack([s.pred_score for s in outputs]).isfinite().all():
+            raise DivergedError(
+                f"the scores are not finite in the validation of epoch {runner.epoch}"
+            )
+        labels, predicted = (
+            torch.cat([sample.get(key) for sample in outputs]).cpu()
+            for key in ("gt_label", "pred_label")
+        )
+        self._correct += (labels == predicted).tolist()
 
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
@@ -147,6 +153,13 @@ def _checksum(data_batch: dict, start: int) -> int:
     """Checksum of the images and labels of a batch, on top of those before it."""
     samples: Sequence[DataSample] = data_batch["data_samples"]
     labels = [sample.gt_label for sample in samples if "gt_label" in sample]
-    for tensor in (*data_batch["inputs"], *labels):
+    images = data_batch["inputs"]
+    if isinstance(images, torch.Tensor) and images.is_cuda:
+        # Few numbers leave the GPU: a sum of each image's pixels, weighted by place.
+        pixels = images.flatten(1).long()
+        weights = torch.arange(1, pixels.shape[1] + 1, device=images.device)
+        images = [(pixels * (weights * weights % 65_521)).sum(1)]
+        labels = [torch.cat(labels)] if labels else []
+    for tensor in (*images, *labels):
         start = zlib.crc32(tensor.cpu().contiguous().numpy(), start)
     return start

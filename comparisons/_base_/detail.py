@@ -1,0 +1,63 @@
+# Tasks whose classes lie in details, with the baselines that a resizer has to beat at
+# the same output size, and forms of the resizer. On a GPU, in bfloat16.
+options = {
+    "optim_wrapper.type": "AmpOptimWrapper",
+    "optim_wrapper.dtype": "bfloat16",
+    "env_cfg.cudnn_benchmark": True,
+}
+warmup_epochs = 10
+seeds = [0, 1, 2]
+
+_mean, _std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+_baselines = [
+    dict(name="antialiased", control=True, resizer=dict(antialias=True)),
+    dict(name="bilinear", control=True),
+    dict(
+        name="bicubic, antialiased",
+        control=True,
+        resizer=dict(antialias=True, interpolation="bicubic"),
+    ),
+    dict(
+        name="larger, antialiased",
+        control=True,
+        resizer=dict(antialias=True),
+        match_flops="learned, antialiased, stride 2",
+    ),
+    dict(
+        name="MULLER",
+        control=True,
+        resizer=dict(type="mmresizer.MULLERResizer", mean=_mean, std=_std),
+    ),
+]
+_learned = dict(type="mmresizer.LearnedResizer")
+_pooled = dict(_learned, antialias=True)
+_strided = dict(_pooled, stem_stride=2)
+# As in the paper; then with features that are pooled over the whole patch.
+_forms = [
+    dict(name="learned", resizer=_learned),
+    dict(name="learned, antialiased", resizer=_pooled),
+    dict(name="learned, antialiased, stride 2", resizer=_strided),
+    dict(name="learned, antialiased, stride 4", resizer=dict(_pooled, stem_stride=4)),
+    dict(
+        name="learned, antialiased, stride 2, n 32",
+        resizer=dict(_strided, mid_channels=32),
+    ),
+]
+_more_forms = [
+    dict(
+        name="learned, antialiased, stride 2, no norm",
+        resizer=dict(_strided, norm_cfg=None),
+    ),
+    dict(
+        name="learned, antialiased, stride 2, zero init",
+        resizer=dict(_strided, zero_init=True),
+    ),
+    dict(
+        name="learned, antialiased, stride 2, AdamW",
+        resizer=_strided,
+        options=dict(
+            custom_hooks=[dict(type="mmresizer.ResizerOptimizerHook", lr=1e-3)]
+        ),
+    ),
+]
+arms = [*_baselines, *_forms]

@@ -1,0 +1,8 @@
+_base_ = [
+    "../_base_/models/bilinear_resnet18-cifar.py",
+    "../_base_/datasets/playing_cards_224.py",
+    "../_base_/schedules/sgd_30e.py",
+    "../_base_/default_runtime.py",
+]
+
+model = dict(resizer=dict(output_size=28), head=dict(num_classes=53))

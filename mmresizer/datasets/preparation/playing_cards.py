@@ -1,0 +1,58 @@
+"""Photographs of playing cards: 53 classes, told apart by small glyphs."""
+
+import hashlib
+from pathlib import Path
+
+from mmresizer.utils import InputError
+
+from .folders import check_classes, describe_stray, is_image, write_missing
+
+_PARTS = {"train": 7624, "valid": 265, "test": 265}
+_NUM_CLASSES = 53
+# Every one of so many training images is validated on as well.
+_STEP = 8
+
+
+def prepare(folder: Path) -> str:
+    """Checks the images and writes the lists ``meta/{train,val}.txt``.
+
+    Of ``train/``, in sorted order, every eighth image is for validation, and all of
+    ``valid/`` and ``test/``. An image for training whose file is also one for
+    validation is left out. Files that are there are kept.
+
+    Raises:
+        InputError: If a folder of a class is missing, another one is there, or the
+            number of images differs.
+    """
+    classes = sorted(p.name for p in (folder / "train").glob("*") if p.is_dir())
+    if len(classes) != _NUM_CLASSES:
+        raise InputError(
+            f"{str(folder / 'train')!r} must hold {_NUM_CLASSES} folders of classes, "
+            f"but holds {len(classes)}"
+        )
+    stray = []
+    images = {}
+    for part, number in _PARTS.items():
+        stray += check_classes(folder / part, classes, number)
+        images[part] = sorted(filter(is_image, (folder / part).glob("*/*")))
+    train = [p for i, p in enumerate(images["train"]) if i % _STEP]
+    val = [*images["train"][::_STEP], *images["valid"], *images["test"]]
+    seen = {_digest(path) for path in val}
+    kept = [path for path in train if _digest(path) not in seen]
+    lists = {
+        f"{name}.txt": [
+            f"{path.relative_to(folder).as_posix()} {classes.index(path.parent.name)}"
+            for path in paths
+        ]
+        for name, paths in (("train", kept), ("val", val))
+    }
+    write_missing(folder / "meta", lists)
+    return (
+        f"{len(kept):,} + {len(val):,} images of {len(classes)} cards; "
+        f"{len(train) - len(kept)} for training left out, which are for validation too"
+        f"{describe_stray(stray)}"
+    )
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
