@@ -5,12 +5,11 @@ from .degraded import DegradedImages, DegradedTextures
 from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
-from .samplers import AspectRatioBatchSampler
+from .samplers import SameShapeBatchSampler
 from .transforms import AspectRatioResize, LoadImage
 
 __all__ = [
     "AVA",
-    "AspectRatioBatchSampler",
     "AspectRatioResize",
     "DegradedImages",
     "DegradedTextures",
@@ -18,5 +17,6 @@ __all__ = [
     "Imagenette",
     "Imagewoof",
     "LoadImage",
+    "SameShapeBatchSampler",
     "read_ratings",
 ]

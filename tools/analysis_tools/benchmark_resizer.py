@@ -8,7 +8,7 @@ import argparse
 
 import torch
 
-from mmresizer.apis.benchmark import ARMS, DTYPES, MODES, benchmark_resizer
+from mmresizer.analysis.resizer_benchmark import ARMS, DTYPES, MODES, benchmark_resizer
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
 
