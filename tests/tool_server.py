@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["mmresizer.apis.comparison"])
+_CONTEXT.set_forkserver_preload(["mmresizer.apis"])
 
 
 def run_tool(tool, *arguments, environment, cwd, timeout=600):

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmresizer.apis.detector_comparison import compare_detectors
+from mmresizer.comparison.detectors import compare_detectors
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import seed
 

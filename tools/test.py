@@ -5,8 +5,9 @@ import argparse
 import torch
 
 from mmresizer.apis import enable_tta, evaluate_model, set_visualization
+from mmresizer.config.loading import load_run_config
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import add_run_arguments, load_run_config
+from mmresizer.utils.cli import add_run_arguments
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,8 +3,9 @@
 import argparse
 
 from mmresizer.apis import train_model
+from mmresizer.config.loading import load_run_config
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import add_run_arguments, load_run_config
+from mmresizer.utils.cli import add_run_arguments
 
 
 def parse_args() -> argparse.Namespace:

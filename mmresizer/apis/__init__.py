@@ -1,4 +1,4 @@
-"""What the tools do, as functions."""
+"""Training, testing and inference."""
 
 from .quality import (
     Quality,

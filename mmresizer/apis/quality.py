@@ -23,13 +23,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmresizer.datasets.transforms import LoadImage
+from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import write_atomically
+from mmresizer.utils.machine import check_device
 
 from .images import Image, LoadedImages, group_by_size, list_images
-from .models import check_device, load_named_model
 
 # The contact sheet, in pixels.
 _THUMBNAIL = 180

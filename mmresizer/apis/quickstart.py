@@ -7,12 +7,12 @@ import torch
 from mmengine.hub import get_config
 from PIL import Image
 
+from mmresizer.analysis.flops import count_macs, count_parameters
+from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
-from mmresizer.utils.flops import count_macs, count_parameters
 from mmresizer.visualization import draw_resizer
 
-from .models import load_model
 from .testing import evaluate_model
 from .training import train_model
 

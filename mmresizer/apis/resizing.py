@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from mmresizer.hub.loading import load_named_model
 from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import make_folder, write_atomically, writing
+from mmresizer.utils.machine import check_device
 
 from .images import Image, LoadedImages, group_by_size, list_images
-from .models import check_device, load_named_model
 
 
 class ImageResizer:

@@ -8,19 +8,17 @@ import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from mmresizer.engine import leave_distributed, setup_distributed
-from mmresizer.utils import InputError
-
-from .checks import (
+from mmresizer.analysis.costs import check_input_size
+from mmresizer.config.building import (
     build_model,
     build_runner,
-    check_data,
     check_test_classes,
-    check_trained_weights,
-    find_task,
     set_dataloader_defaults,
 )
-from .costs import check_input_size
+from mmresizer.config.checks import check_data, find_task
+from mmresizer.engine import leave_distributed, setup_distributed
+from mmresizer.models.utils import check_trained_weights
+from mmresizer.utils import InputError
 
 # What `mmengine.dump` can write.
 _METRIC_FORMATS = (".json", ".pkl", ".pickle", ".yaml", ".yml")

@@ -5,20 +5,17 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from mmresizer.engine import leave_distributed, setup_distributed
-from mmresizer.utils import InputError
-
-from .checks import (
+from mmresizer.analysis.costs import check_input_size
+from mmresizer.config.building import (
     build_model,
     build_runner,
     build_training,
-    check_data,
-    check_initial_weights,
-    check_resume,
-    find_checkpoint_to_resume,
     set_dataloader_defaults,
 )
-from .costs import check_input_size
+from mmresizer.config.checks import check_data, check_resume, find_checkpoint_to_resume
+from mmresizer.engine import leave_distributed, setup_distributed
+from mmresizer.models.utils import check_initial_weights
+from mmresizer.utils import InputError
 
 
 def train_model(cfg: Config) -> nn.Module:

@@ -8,11 +8,10 @@ from mmengine.dataset import Compose
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
+from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.visualization import draw_resizer
-
-from .models import load_model
 
 
 def visualize_resizer(

@@ -6,12 +6,11 @@ from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
 from .in_memory_images import InMemoryImages
-from .samplers import AspectRatioBatchSampler
+from .samplers import SameShapeBatchSampler
 from .transforms import AspectRatioResize, LoadImage
 
 __all__ = [
     "AVA",
-    "AspectRatioBatchSampler",
     "AspectRatioResize",
     "DegradedImages",
     "DegradedTextures",
@@ -20,5 +19,6 @@ __all__ = [
     "Imagewoof",
     "InMemoryImages",
     "LoadImage",
+    "SameShapeBatchSampler",
     "read_ratings",
 ]

@@ -1,4 +1,8 @@
-"""The model zoo: its index, verified downloads, safe loading."""
+"""The model zoo: its index, verified downloads, safe loading.
+
+``import mmresizer`` imports this package. What writes the zoo (publishing, metafiles,
+pages) and what builds models (loading) is imported by module.
+"""
 
 from .checkpoints import register_loaders
 from .mmpretrain_hub import register_models

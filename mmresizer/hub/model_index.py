@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 import yaml
 
+from mmresizer.config.loading import load_config
 from mmresizer.utils import InputError
-from mmresizer.utils.cli import load_config
 from mmresizer.utils.download import download, is_published
 from mmresizer.utils.files import make_folder, write_atomically, writing
 

@@ -13,14 +13,14 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from modelindex.load_model_index import load
 
-from mmresizer.apis.checks import build_model, has_mmdet
-from mmresizer.apis.costs import (
-    input_size,
-    pipeline_size,
-)
-from mmresizer.apis.model_zoo import get_facts, list_configs, render_pages
+from mmresizer.analysis.costs import input_size, pipeline_size
+from mmresizer.comparison.overview import render_comparison_pages
+from mmresizer.config.building import build_model
+from mmresizer.config.checks import has_mmdet
+from mmresizer.config.loading import load_config
+from mmresizer.hub.metafiles import get_facts, list_configs
+from mmresizer.hub.pages import render_zoo_pages
 from mmresizer.registry import MODELS
-from mmresizer.utils.cli import load_config
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = list_configs(ROOT)
@@ -160,7 +160,7 @@ def test_name(path):
         assert loader.dataset.type == dataset
         assert pipeline_size(loader.dataset.pipeline, size) == size
         sampler = loader.get("batch_sampler", {}).get("type")
-        assert sampler == ("mmresizer.AspectRatioBatchSampler" if aspect else None)
+        assert sampler == ("mmresizer.SameShapeBatchSampler" if aspect else None)
 
 
 @NEEDS_MMDET
@@ -415,5 +415,6 @@ def test_model_index():
 
 def test_pages_are_current():
     """tools/misc/update_model_zoo.py has nothing to write."""
-    for page, text in render_pages(ROOT).items():
+    pages = render_zoo_pages(ROOT) | render_comparison_pages(ROOT)
+    for page, text in pages.items():
         assert page.read_text() == text, page

@@ -8,9 +8,10 @@ import torch
 import yaml
 
 from conftest import ROOT
-from mmresizer.apis.checks import build_model, check_trained_weights
 from mmresizer.apis.testing import evaluate_model
-from mmresizer.utils.cli import load_config
+from mmresizer.config.building import build_model
+from mmresizer.config.loading import load_config
+from mmresizer.models.utils import check_trained_weights
 
 FOLDER = ROOT / "checkpoints"
 # In the metafile -> in the log, decimals, and what another processor's rounding may

@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmresizer.apis import train_model
-from mmresizer.apis.checks import has_mmdet
+from mmresizer.config.checks import has_mmdet
 from mmresizer.datasets import Imagenette, Imagewoof
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -14,7 +14,8 @@ from mmpretrain import get_model
 from safetensors.torch import save_file
 from torch._tensor import _rebuild_from_type_v2
 
-from mmresizer.apis.checks import build_runner, load_checkpoint
+from mmresizer.config.building import build_runner
+from mmresizer.models.utils import load_checkpoint
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 

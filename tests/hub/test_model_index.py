@@ -9,8 +9,9 @@ import torch
 from mmengine.config import Config
 
 from conftest import ROOT
-from mmresizer.apis.checks import build_model, check_trained_weights
+from mmresizer.config.building import build_model
 from mmresizer.hub import download_models, find_model, list_models, model_index
+from mmresizer.models.utils import check_trained_weights
 from mmresizer.utils import InputError
 
 NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"

@@ -12,7 +12,7 @@ from filelock import FileLock
 from PIL import Image
 
 from conftest import ROOT, is_writing, wait_until
-from mmresizer.apis.detector_comparison import compare_detectors, summarize
+from mmresizer.comparison.detectors import compare_detectors, summarize
 from mmresizer.utils import InputError
 
 NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"

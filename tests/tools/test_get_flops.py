@@ -11,16 +11,16 @@ from torchvision.models import (
     ViT_B_16_Weights,
 )
 
-from mmresizer.apis.costs import (
+from mmresizer.analysis.costs import (
     build_model_to_count,
     input_size,
     macs_without_resizer,
     model_costs,
     pipeline_size,
 )
+from mmresizer.analysis.flops import Cost
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.utils.flops import Cost
 
 RESNET50 = "resnet/resnet50_8xb32_in1k"
 SWIN = "swin_transformer/swin-tiny_16xb64_in1k"

@@ -2,9 +2,10 @@
 
 import argparse
 
-from mmresizer.apis.loading_benchmark import benchmark_loading
+from mmresizer.analysis.loading_benchmark import benchmark_loading
+from mmresizer.config.loading import load_config
 from mmresizer.utils import exit_on_input_error
-from mmresizer.utils.cli import add_config_options, load_config, positive_int
+from mmresizer.utils.cli import add_config_options, positive_int
 
 
 def main() -> None:

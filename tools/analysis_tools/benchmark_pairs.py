@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmresizer.apis.pair_benchmark import benchmark_pairs
+from mmresizer.analysis.pair_benchmark import benchmark_pairs
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
 

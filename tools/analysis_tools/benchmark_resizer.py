@@ -8,7 +8,7 @@ import argparse
 
 import torch
 
-from mmresizer.apis.benchmark import (
+from mmresizer.analysis.resizer_benchmark import (
     DTYPES,
     MODES,
     MODULES,

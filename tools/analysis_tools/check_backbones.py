@@ -6,7 +6,7 @@ The column `onnx` needs `pip install onnx onnxruntime`; all else runs without th
 import argparse
 import warnings
 
-from mmresizer.apis.backbones import check_backbones
+from mmresizer.analysis.backbone_report import check_backbones
 from mmresizer.utils import exit_on_input_error
 
 

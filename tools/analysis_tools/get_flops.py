@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
-from mmresizer.apis.costs import (
+from mmresizer.analysis.costs import (
     DEFAULT_SIZE,
     ModelCosts,
     build_model_to_count,
@@ -14,9 +14,10 @@ from mmresizer.apis.costs import (
     macs_without_resizer,
     model_costs,
 )
+from mmresizer.config.loading import load_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import add_config_options, load_config, positive_int
+from mmresizer.utils.cli import add_config_options, positive_int
 
 FACTORS = (1, 1.5, 2, 3, 4)
 INPUTS_HEADER = (

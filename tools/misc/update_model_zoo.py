@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mmresizer.apis.model_zoo import render_pages, update_metafiles
+from mmresizer.comparison.overview import render_comparison_pages
+from mmresizer.hub.metafiles import update_metafiles
+from mmresizer.hub.pages import render_zoo_pages
 from mmresizer.utils import exit_on_input_error
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,7 +15,8 @@ def main() -> None:
     """Writes what has changed and names it."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     update_metafiles(ROOT)
-    for path, text in render_pages(ROOT).items():
+    pages = render_zoo_pages(ROOT) | render_comparison_pages(ROOT)
+    for path, text in pages.items():
         path.write_text(text)
         print(path.relative_to(ROOT))
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmresizer.apis.converters.efficientnet_lite0 import convert_efficientnet_lite0
+from mmresizer.converters.efficientnet_lite0 import convert_efficientnet_lite0
 from mmresizer.utils import exit_on_input_error
 
 

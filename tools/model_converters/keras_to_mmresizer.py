@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import save_weights
-from mmresizer.apis.converters.keras import convert_keras
+from mmresizer.converters.common import save_weights
+from mmresizer.converters.keras import convert_keras
 from mmresizer.utils import exit_on_input_error
 
 

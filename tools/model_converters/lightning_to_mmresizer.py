@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import save_weights
-from mmresizer.apis.converters.lightning import convert_lightning, load_lightning
+from mmresizer.converters.common import save_weights
+from mmresizer.converters.lightning import convert_lightning, load_lightning
 from mmresizer.utils import exit_on_input_error
 
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import load_weights, save_weights
-from mmresizer.apis.converters.mmpretrain import add_resizer
+from mmresizer.converters.common import load_weights, save_weights
+from mmresizer.converters.mmpretrain import add_resizer
 from mmresizer.utils import exit_on_input_error
 
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import check_is_no_source, load_weights
-from mmresizer.apis.converters.keras import export_keras
+from mmresizer.converters.common import check_is_no_source, load_weights
+from mmresizer.converters.keras import export_keras
 from mmresizer.utils import exit_on_input_error
 
 

@@ -2,12 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import (
-    check_is_no_source,
-    load_weights,
-    save_weights,
-)
-from mmresizer.apis.converters.mmpretrain import split_resizer
+from mmresizer.converters.common import check_is_no_source, load_weights, save_weights
+from mmresizer.converters.mmpretrain import split_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 
 

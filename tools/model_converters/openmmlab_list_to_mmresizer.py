@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmresizer.apis.converters.common import load_weights, save_weights
-from mmresizer.apis.converters.openmmlab_list import convert_openmmlab_list
+from mmresizer.converters.common import load_weights, save_weights
+from mmresizer.converters.openmmlab_list import convert_openmmlab_list
 from mmresizer.utils import exit_on_input_error
 
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmresizer.apis.model_zoo import render_pages
-from mmresizer.apis.publishing import publish_model
+from mmresizer.hub.pages import render_zoo_pages
+from mmresizer.hub.publishing import publish_model
 from mmresizer.utils import InputError, exit_on_input_error
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ def main() -> None:
     files = publish_model(args.config, args.checkpoint, ROOT, args.machine)
     for path in files.values():
         print(path.relative_to(ROOT))
-    for page, text in render_pages(ROOT).items():
+    for page, text in render_zoo_pages(ROOT).items():
         page.write_text(text)
 
 

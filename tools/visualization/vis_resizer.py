@@ -7,8 +7,9 @@ and the log-spectra of both outputs.
 import argparse
 
 from mmresizer.apis import visualize_resizer
+from mmresizer.config.loading import load_config
 from mmresizer.utils import exit_on_input_error
-from mmresizer.utils.cli import add_config_options, load_config
+from mmresizer.utils.cli import add_config_options
 
 
 def parse_args() -> argparse.Namespace:

@@ -16,11 +16,11 @@ test_pipeline = [
 
 dataset = dict(type="mmresizer.AVA", data_root="data/ava")
 train_dataloader = dict(
-    batch_sampler=dict(type="mmresizer.AspectRatioBatchSampler"),
+    batch_sampler=dict(type="mmresizer.SameShapeBatchSampler"),
     dataset=dict(**dataset, split="train", pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_sampler=dict(type="mmresizer.AspectRatioBatchSampler"),
+    batch_sampler=dict(type="mmresizer.SameShapeBatchSampler"),
     dataset=dict(**dataset, split="test", pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader

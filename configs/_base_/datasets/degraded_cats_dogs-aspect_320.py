@@ -13,7 +13,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_sampler=dict(type="mmresizer.AspectRatioBatchSampler"),
+    batch_sampler=dict(type="mmresizer.SameShapeBatchSampler"),
     dataset=dict(
         type="mmresizer.DegradedImages",
         data_root="data/cats_dogs/train",
@@ -23,7 +23,7 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_sampler=dict(type="mmresizer.AspectRatioBatchSampler"),
+    batch_sampler=dict(type="mmresizer.SameShapeBatchSampler"),
     dataset=dict(
         type="mmresizer.DegradedImages",
         data_root="data/cats_dogs/val",

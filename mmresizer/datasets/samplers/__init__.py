@@ -1,5 +1,5 @@
 """Samplers that MMPretrain lacks."""
 
-from .aspect_ratio_batch_sampler import AspectRatioBatchSampler
+from .same_shape_batch_sampler import SameShapeBatchSampler
 
-__all__ = ["AspectRatioBatchSampler"]
+__all__ = ["SameShapeBatchSampler"]

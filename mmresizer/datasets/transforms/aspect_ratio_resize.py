@@ -21,7 +21,7 @@ class AspectRatioResize(BaseTransform):
     off, half at either end: at most an eighth of one side, unless the image is longer
     than the longest shape. Behind it a resizer with ``scale_factor`` in place of
     ``output_size`` keeps the ratio. Batches, which must be of one shape, are made by
-    :class:`mmresizer.datasets.AspectRatioBatchSampler`.
+    :class:`mmresizer.datasets.SameShapeBatchSampler`.
 
     Args:
         size (int): Height and width of the square shape in pixels; the others have

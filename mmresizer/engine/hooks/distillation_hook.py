@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from mmresizer.models import BaseResizer, InterpolationResizer
+from mmresizer.models.utils import check_initial_weights
 from mmresizer.registry import HOOKS
 from mmresizer.utils import InputError
 
@@ -45,8 +46,6 @@ class DistillationHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Builds the teacher, and has the model's loss count its features."""
-        from mmresizer.apis.checks import check_initial_weights  # which needs the hooks
-
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not isinstance(dict(model.named_modules()).get(self.layer), nn.Module):
             names = ", ".join(name for name, _ in model.named_children())

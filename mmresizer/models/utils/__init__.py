@@ -1,5 +1,19 @@
 """Helpers of the models."""
 
 from .mount import get_resizer, mount_resizer, report_fresh_resizer
+from .weights import (
+    check_initial_weights,
+    check_trained_weights,
+    check_weights,
+    load_checkpoint,
+)
 
-__all__ = ["get_resizer", "mount_resizer", "report_fresh_resizer"]
+__all__ = [
+    "check_initial_weights",
+    "check_trained_weights",
+    "check_weights",
+    "get_resizer",
+    "load_checkpoint",
+    "mount_resizer",
+    "report_fresh_resizer",
+]

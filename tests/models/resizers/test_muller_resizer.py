@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from mmresizer.analysis.flops import count_costs, count_macs
 from mmresizer.models import MULLERResizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.utils.flops import count_costs, count_macs
 
 # The authors' weights for a ResNet-50, from their demonstration.
 PUBLISHED = (1.892, -0.014, -11.295, 0.003)

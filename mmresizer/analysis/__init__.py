@@ -1,0 +1,1 @@
+"""Costs and speed of models, and which backbones take a resizer."""

@@ -1,0 +1,249 @@
+"""Parameters, multiply-accumulates and activations of the model of a config."""
+
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from inspect import signature
+from typing import NamedTuple
+
+import torch
+from mmengine.config import Config
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from mmresizer.config.building import build_model
+from mmresizer.config.checks import find_task
+from mmresizer.datasets import DegradedTextures, FineTextures
+from mmresizer.models import ResizerDetector
+from mmresizer.models.utils import get_resizer
+from mmresizer.utils import InputError
+
+from .detector_costs import prepare_to_count
+from .flops import Cost, count_costs, count_macs
+
+# For :func:`input_size` where it is None.
+DEFAULT_SIZE = (224, 224)
+
+# What layers say of an input that they refuse.
+_ABOUT_SIZES = re.compile(r"\b(size|shape|resolution|window)", re.IGNORECASE)
+
+# Datasets that make images of a size of their own.
+_MADE = {f"mmresizer.{cls.__name__}": cls for cls in (DegradedTextures, FineTextures)}
+
+# Transforms that deliver the size in their config: 1 if as (height, width), -1 if as
+# (width, height).
+_SIZE_ORDERS = {
+    "AspectRatioResize": 1,  # its square shape; the others have about as many pixels
+    "CenterCrop": -1,
+    "Pad": -1,
+    "Resize": -1,
+    "EfficientNetCenterCrop": 1,
+    "EfficientNetRandomCrop": 1,
+    "RandomCrop": 1,
+    "RandomResizedCrop": 1,
+}
+
+
+class ModelCosts(NamedTuple):
+    """What a model with a resizer costs for one image.
+
+    Attributes:
+        resizer (Cost): Of the resizer.
+        backbone (Cost, optional): Of the backbone. None for wrappers of foreign models,
+            which do not tell it from the head.
+        rest (Cost): Of all else: neck and head or, without a backbone, the whole
+            wrapped model.
+        total (Cost): Of the model.
+    """
+
+    resizer: Cost
+    backbone: Cost | None
+    rest: Cost
+    total: Cost
+
+
+def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
+    """Counts what a classifier or detector with a resizer costs for one image.
+
+    A detector ends where the boxes would be decoded; one of two stages has as many
+    proposals as it may have. Of deformable attention the linear layers are counted:
+    torch counts no products of its sampling.
+
+    Args:
+        model (Config | nn.Module): The config, or its model from
+            :func:`build_model_to_count`.
+        size (tuple[int, int]): Height and width of the input in pixels.
+
+    Raises:
+        InputError: If the config's model cannot be built, is no classifier or detector,
+            has no resizer, or does not take such an input.
+    """
+    if isinstance(model, Config):
+        model = build_model_to_count(model)
+    resizer = _resizer_name(model)
+    has_backbone = isinstance(getattr(model, "backbone", None), nn.Module)
+    parts = ["", resizer, *(["backbone"] if has_backbone else [])]
+    total, resizer_cost, *others = count_costs(model, size, _in_channels(model), parts)
+    rest, backbone = total - resizer_cost, None
+    if others:
+        backbone = others[0]
+        if resizer.startswith("backbone."):
+            backbone -= resizer_cost
+        rest -= backbone
+    return ModelCosts(resizer_cost, backbone, rest, total)
+
+
+def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
+    """Counts the multiply-accumulates of a model whose backbone sees the input itself.
+
+    Args:
+        model (nn.Module): From :func:`build_model_to_count`; is left as it is.
+        size (tuple[int, int]): Height and width of the input in pixels.
+
+    Raises:
+        InputError: If the backbone does not take such an input.
+    """
+    plain = deepcopy(model)
+    plain.set_submodule(_resizer_name(model), nn.Identity())
+    return count_macs(plain, size, _in_channels(model))
+
+
+def check_input_size(cfg: Config) -> None:
+    """Checks that a classifier with a resizer takes what its test pipeline delivers.
+
+    The trial run is on the meta device or on the CPU. What fails there for another
+    reason than the size, such as an operator for CUDA alone, may run elsewhere.
+    Detectors take images of any size, and say themselves which are too small.
+
+    Raises:
+        InputError: If the model refuses an image of this size.
+    """
+    size = input_size(cfg)
+    if size is None or "resizer" not in cfg.model or find_task(cfg) == "detection":
+        return
+    try:
+        model_costs(cfg, size)
+    except InputError as e:
+        cause = e.__cause__
+        if isinstance(cause, InputError) or _ABOUT_SIZES.search(str(cause)):
+            name = f"{cfg.filename}: " if cfg.filename else ""
+            raise InputError(f"{name}{e}") from e
+
+
+def _resizer_name(model: nn.Module) -> str:
+    resizer = get_resizer(model)
+    return next(name for name, m in model.named_modules() if m is resizer)
+
+
+def _in_channels(model: nn.Module) -> int:
+    return getattr(get_resizer(model), "in_channels", 3)
+
+
+def build_model_to_count(cfg: Config) -> nn.Module:
+    """Builds the model of a config without weights, where it runs without.
+
+    It is on the meta device: a forward pass takes neither memory nor arithmetic. A
+    model that looks at values as it runs is on the CPU instead, with random weights.
+    Nothing is downloaded.
+
+    Raises:
+        InputError: If the model is no classifier or detector, or cannot be built.
+    """
+    cfg = deepcopy(cfg)
+    cfg.setdefault("launcher", "none")
+    find_task(cfg)
+    for part in (cfg.model, cfg.model.get("backbone")):
+        if isinstance(part, dict):  # timm's and Hugging Face's models load at once
+            part.pop("pretrained", None)
+    try:
+        with _EmptyOnMeta():
+            model = _build_prepared(cfg).to("meta")
+    except InputError:
+        return _build_prepared(cfg)
+    try:
+        model_costs(model, input_size(cfg) or DEFAULT_SIZE)
+    except InputError as e:
+        if isinstance(e.__cause__, NotImplementedError) or "meta" in str(e.__cause__):
+            return _build_prepared(cfg)
+    return model
+
+
+def _build_prepared(cfg: Config) -> nn.Module:
+    model = build_model(cfg)
+    if isinstance(model, ResizerDetector):
+        prepare_to_count(model)
+    return model
+
+
+class _EmptyOnMeta(TorchFunctionMode):
+    """Leaves the weights of layers without memory.
+
+    With ``torch.device("meta")`` as a context some models cannot be built: they compute
+    numbers, such as the rates of drop path, by tensors.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
+def input_size(cfg: Config) -> tuple[int, int] | None:
+    """Returns the (height, width) that the test pipeline of a config delivers.
+
+    Images of detectors keep their aspect ratios: theirs is the size of the largest
+    landscape image.
+
+    Returns:
+        tuple[int, int], optional: None if the config does not say it.
+    """
+    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    while "pipeline" not in dataset and isinstance(dataset.get("dataset"), dict):
+        dataset = dataset["dataset"]
+    image_size = None
+    made = _MADE.get(str(dataset.get("type")))
+    if made is not None:
+        default = signature(made).parameters["image_size"].default
+        image_size = (dataset.get("image_size", default),) * 2
+    pipeline = dataset.get("pipeline") or []
+    if cfg.get("model") and find_task(cfg) == "detection":
+        pipeline = [_fill_scale(transform) for transform in pipeline]
+    return pipeline_size(pipeline, image_size)
+
+
+def _fill_scale(transform: dict) -> dict:
+    """Returns a transform that makes the largest landscape image of any."""
+    scale = transform.get("scale")
+    if not transform.get("keep_ratio") or not isinstance(scale, list | tuple):
+        return transform
+    return {**transform, "keep_ratio": False, "scale": sorted(scale, reverse=True)}
+
+
+def pipeline_size(
+    pipeline: Sequence[dict], image_size: tuple[int, int] | None = None
+) -> tuple[int, int] | None:
+    """Returns the (height, width) that a data pipeline delivers, from its config.
+
+    Args:
+        pipeline (Sequence[dict]): Configs of the transforms.
+        image_size (tuple[int, int], optional): Height and width of the images, if they
+            are known.
+
+    Returns:
+        tuple[int, int], optional: None if the config does not say it.
+    """
+    for transform in reversed(pipeline):
+        keys = [key for key in ("crop_size", "scale", "size") if key in transform]
+        if not keys:
+            continue
+        size, kind = transform[keys[0]], transform.get("type")
+        kind = str(getattr(kind, "__name__", kind)).rpartition(".")[2]
+        if isinstance(size, int):
+            size = (size, size)
+        is_pair = isinstance(size, list | tuple) and len(size) == 2
+        if not is_pair or kind not in _SIZE_ORDERS or transform.get("keep_ratio"):
+            return None
+        height, width = size[:: _SIZE_ORDERS[kind]]
+        return height, width
+    return image_size

@@ -1,0 +1,169 @@
+"""Latency of whole models: learned configs against their controls."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer
+
+from mmresizer.config.building import build_model
+from mmresizer.config.loading import load_config
+from mmresizer.models import ResizerDetector
+from mmresizer.utils import InputError
+from mmresizer.utils.machine import describe_machine
+
+from .costs import check_input_size, input_size
+from .detector_costs import take_images_alone
+
+
+@dataclass
+class PairMeasurement:
+    """One row of the results: inference of a learned config and of its control.
+
+    Attributes:
+        control_ms (float): Median time of the control for one image, in milliseconds.
+        ms (float): The same of the learned config.
+        ratio (float): Median over the repeats of the second over the first.
+        lowest, highest (float): Of these ratios.
+    """
+
+    config: str
+    input: str
+    batch: int
+    control_ms: float
+    ms: float
+    ratio: float
+    lowest: float
+    highest: float
+    device: str
+    machine: str
+    threads: int
+    torch: str
+    date: str
+
+
+def benchmark_pairs(
+    configs: Sequence[str],
+    out: str | None = None,
+    batch_size: int = 8,
+    device: str = "cpu",
+    repeats: int = 7,
+) -> list[PairMeasurement]:
+    """Measures learned configs and their controls in turns, in float32.
+
+    Args:
+        configs (Sequence[str]): Learned configs; the control of each lies beside it.
+        out (str, optional): CSV file for the results, written after each pair.
+        batch_size (int): Number of images of a batch. Defaults to 8.
+        device (str): "cpu" or "cuda".
+        repeats (int): Number of batches of each model. Defaults to 7.
+
+    Raises:
+        InputError: If a config has no control or no fixed input size, ``out`` is no CSV
+            file or there is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    if out is not None and Path(out).suffix != ".csv":
+        raise InputError(f"--out must be a .csv file, but got {out!r}")
+    pairs = [(path, find_control(path)) for path in configs]
+    rows = []
+    for path, control in pairs:
+        rows.append(_measure(path, control, batch_size, device, repeats))
+        row = rows[-1]
+        print(
+            f"{row.config}: {row.control_ms:.1f} -> {row.ms:.1f} ms an image, ratio "
+            f"{row.ratio:.2f} ({row.lowest:.2f} to {row.highest:.2f})",
+            flush=True,
+        )
+        if out is not None:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            with open(out, "w", newline="") as file:
+                names = [field.name for field in fields(PairMeasurement)]
+                writer = csv.DictWriter(file, names, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(map(asdict, rows))
+    return rows
+
+
+def find_control(path: str) -> str:
+    """Returns the control of a learned config, ``bilinear...`` for ``resizer...``.
+
+    Raises:
+        InputError: If the config is no learned one or its control is missing.
+    """
+    config = Path(path)
+    control = config.with_name(re.sub("^resizer(?=x)", "bilinear", config.name))
+    if control == config or not control.is_file():
+        raise InputError(
+            f"the config {path!r} must be a learned one, resizerx..., with its control "
+            "bilinearx... beside it"
+        )
+    return str(control)
+
+
+def measure_latencies(
+    models: Sequence[nn.Module], images: Sequence[Tensor], repeats: int = 7
+) -> list[list[float]]:
+    """Measures the inference of models in turns, so that all see the same disturbance.
+
+    Args:
+        models (Sequence[nn.Module]): Are set to evaluation.
+        images (Sequence[Tensor]): For each model a batch of shape (N, C, H, W).
+        repeats (int): Number of batches of each model. Defaults to 7.
+
+    Returns:
+        list[list[float]]: For each repeat the seconds of each model.
+    """
+    timers = [
+        Timer(
+            "model(images)",
+            globals=dict(model=model.eval(), images=batch),
+            num_threads=torch.get_num_threads(),
+        )
+        for model, batch in zip(models, images, strict=True)
+    ]
+    with torch.no_grad():
+        for timer in timers:
+            timer.timeit(2)  # the first chooses kernels and allocates
+        return [[timer.timeit(1).mean for timer in timers] for _ in range(repeats)]
+
+
+def _measure(
+    path: str, control: str, batch_size: int, device: str, repeats: int
+) -> PairMeasurement:
+    cfg = load_config(path)
+    size = input_size(cfg)
+    if size is None:
+        raise InputError(f"the test pipeline of {path} must deliver a fixed size")
+    check_input_size(cfg)
+    torch.manual_seed(0)
+    images = torch.rand(batch_size, 3, *size, device=device)
+    models = [build_model(load_config(name)).to(device) for name in (control, path)]
+    for model in models:
+        if isinstance(model, ResizerDetector):
+            take_images_alone(model)
+    times = measure_latencies(models, [images, images], repeats)
+    ratios = [learned / plain for plain, learned in times]
+    plain, learned = (1e3 * median(t) / batch_size for t in zip(*times, strict=True))
+    return PairMeasurement(
+        config=Path(path).stem,
+        input="x".join(map(str, size)),
+        batch=batch_size,
+        control_ms=round(plain, 3),
+        ms=round(learned, 3),
+        ratio=round(median(ratios), 4),
+        lowest=round(min(ratios), 4),
+        highest=round(max(ratios), 4),
+        device=device,
+        machine=describe_machine(device),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        date=date.today().isoformat(),
+    )

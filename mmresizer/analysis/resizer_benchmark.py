@@ -1,0 +1,562 @@
+"""Speed and memory of the learned resizer, against its layers called one by one."""
+
+import csv
+import ctypes
+import math
+import platform
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmresizer.models import InterpolationResizer, LearnedResizer
+from mmresizer.utils import InputError
+from mmresizer.utils.machine import describe_machine
+
+# What is measured; those of the first line are the learned resizer.
+RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
+MODULES = (*RESIZERS, "interpolation")
+# What a user gets with one line more.
+VARIANTS = ("channels_last", "compiled")
+MODES = ("inference", "training")
+DTYPES = ("float32", "bfloat16", "float16")
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is measured, and how.
+
+    Attributes:
+        module (str): Of :data:`MODULES`, or a model of MMPretrain.
+        channels_last (bool): Whether images and weights have that layout.
+        compiled (bool): Whether ``torch.compile`` is called.
+        behind (bool): Whether the module is a model behind the learned resizer.
+        dtype (str): Of :data:`DTYPES`.
+    """
+
+    module: str
+    channels_last: bool = False
+    compiled: bool = False
+    behind: bool = False
+    dtype: str = "float32"
+
+    @classmethod
+    def parse(cls, text: str) -> "Arm":
+        """Reads "MODULE", "MODULE+channels_last", "MODULE+channels_last+compiled".
+
+        Raises:
+            ValueError: If a variant is none of :data:`VARIANTS`.
+        """
+        module, *variants = text.split("+")
+        if not set(variants) <= set(VARIANTS):
+            raise ValueError(f"variants are {', '.join(VARIANTS)}, got {text!r}")
+        return cls(module, **dict.fromkeys(variants, True))
+
+    def __str__(self) -> str:
+        """The arm in the results, but for its type."""
+        name = f"ours -> {self.module}" if self.behind else self.module
+        return "+".join([name, *(v for v in VARIANTS if getattr(self, v))])
+
+
+# The plain eager module; always measured.
+REFERENCE = Arm("layers")
+
+
+@dataclass
+class Measurement:
+    """One row of the results. Times, FLOPs and bounds are for one image.
+
+    Attributes:
+        ms (float): Median over the repeats, in milliseconds.
+        speedup (float): Time of the reference over this time.
+        peak_mib (float, optional): Memory of the whole batch beyond model and images.
+        memory_ratio (float, optional): The same over that of the reference.
+        max_error (float, optional): Largest difference from the reference's output.
+        added (float, optional): Of a model behind the resizer: the time that the
+            resizer adds, over that of the model alone.
+        gflop (float): Operations (2 for a multiply-accumulate) of the layers.
+        bound_ms (float): What this machine needs at its measured best, for these
+            operations or to read the image and write the output.
+    """
+
+    date: str
+    machine: str
+    device: str
+    threads: int
+    torch: str
+    mode: str
+    arm: str
+    dtype: str
+    batch: int
+    input: str
+    output: str
+    ms: float
+    speedup: float
+    peak_mib: float | None
+    memory_ratio: float | None
+    max_error: float | None
+    added: float | None
+    gflop: float | None
+    bound_ms: float | None
+
+
+class Layers(nn.Module):
+    """A learned resizer whose layers are called one by one, as the paper draws them."""
+
+    def __init__(self, resizer: LearnedResizer):
+        super().__init__()
+        self.resizer = deepcopy(resizer)
+        for module in self.resizer.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resizes a batch of images."""
+        r = self.resizer
+        y = z = r.interpolate(r.stem(x))
+        for block in r.blocks:
+            z = z + block.layer2(block.act(block.layer1(z)))
+        return r.interpolate(x) + r.out(y + r.fuse(z))
+
+
+def benchmark_resizer(
+    out_dir: str,
+    sizes: Sequence[tuple[Size, Size]],
+    batch_sizes: Sequence[int],
+    modes: Sequence[str] = MODES,
+    arms: Sequence[Arm] = (Arm("layers"), Arm("ours"), Arm("interpolation")),
+    dtypes: Sequence[str] = ("float32",),
+    backbones: Sequence[Arm] = (),
+    device: str = "cpu",
+    repeats: int = 7,
+) -> list[Measurement]:
+    """Measures arms side by side: each repeat runs all of them, one after the other.
+
+    Args:
+        out_dir (str): Folder for ``results.csv``, ``results.md`` and ``results.png``.
+        sizes (Sequence[tuple]): Pairs of input and output size, each (height, width).
+        batch_sizes (Sequence[int]): Numbers of images.
+        modes (Sequence[str]): Of :data:`MODES`; a training step is forward and backward
+            pass.
+        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What the memory
+            of a GPU does not hold is left out, with a message.
+        dtypes (Sequence[str]): Of :data:`DTYPES`; in training, of autocast.
+        backbones (Sequence[Arm]): Models of MMPretrain whose backbones are measured at
+            the output size, alone and behind the learned resizer.
+        device (str): "cpu" or "cuda".
+        repeats (int): Number of repeats, of which the median is taken.
+
+    Returns:
+        list[Measurement]: The rows of ``results.csv``.
+
+    Raises:
+        InputError: If there is no such device or model, or ONNX Runtime is missing.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    if any(arm.module == "onnxruntime" for arm in arms):
+        if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
+            raise InputError(
+                "the arm 'onnxruntime' is for inference on the CPU in float32"
+            )
+        _import_onnxruntime()
+    folder = Path(out_dir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out must be a folder, but {out_dir!r} is a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    MMLogger.get_current_instance().setLevel("ERROR")
+    behind = [replace(arm, behind=True) for arm in backbones]
+    wanted = [
+        replace(arm, dtype=dtype)
+        for dtype in dtypes
+        for arm in (*arms, *backbones, *behind)
+    ]
+    wanted = list(dict.fromkeys([REFERENCE, *wanted]))
+    best = {dtype: _measure_best(device, dtype) for dtype in ("float32", *dtypes)}
+    rows: list[Measurement] = []
+    for mode in modes:
+        for input_size, output_size in sizes:
+            for batch in batch_sizes:
+                case = _Case(mode, input_size, output_size, batch, device)
+                measured = case.measure(wanted, repeats, best)
+                for row in measured:
+                    print(_markdown_row(row), flush=True)
+                rows += measured
+                # What is measured is kept, whatever happens to the next case.
+                _write(rows, folder)
+    return rows
+
+
+class _Case:
+    """The arms for one batch."""
+
+    def __init__(
+        self, mode: str, input_size: Size, output_size: Size, batch: int, device: str
+    ):
+        self.mode, self.device, self.batch = mode, device, batch
+        self.input_size, self.output_size = input_size, output_size
+        torch.manual_seed(0)
+        self.x = torch.rand(batch, 3, *input_size, device=device)
+        self.runs: dict[Arm, Callable[[], object]] = {}
+        factor = min(input_size[0] // output_size[0], input_size[1] // output_size[1])
+        self.resizer = self._make_resizer()
+        self.strided = self._make_resizer(stem_stride=max(1, factor))
+
+    def _make_resizer(self, **kwargs) -> LearnedResizer:
+        resizer = LearnedResizer(self.output_size, **kwargs)
+        resizer.init_weights()
+        return resizer.to(self.device).train(self.mode == "training")
+
+    def measure(
+        self,
+        arms: Sequence[Arm],
+        repeats: int,
+        best: dict[str, tuple[float, float]],
+    ) -> list[Measurement]:
+        """Measures arms."""
+        for arm in arms:
+            if arm.module == "onnxruntime" and (self.mode, arm.dtype) != (
+                "inference",
+                "float32",
+            ):
+                continue
+            run = self._prepare(arm)
+            try:
+                run()
+            except torch.OutOfMemoryError:
+                print(f"left out: {arm}, {arm.dtype}: the GPU's memory is too small")
+                continue
+            self.runs[arm] = run
+        times = _time(self.runs, repeats)
+        peaks = {
+            arm: _measure_peak(run, self.device)
+            for arm, run in self.runs.items()
+            if arm.module != "onnxruntime"  # it keeps its memory from run to run
+        }
+        full = self._count_gflop(self.resizer)
+        rows = []
+        for arm, run in self.runs.items():
+            gflop = error = bound = added = None
+            if arm.module == "strided":
+                gflop = self._count_gflop(self.strided)
+            elif arm.module in RESIZERS:
+                gflop = full
+                if self.mode == "inference":
+                    outputs = (run(), self.runs[REFERENCE]())
+                    actual, expected = (torch.as_tensor(y).float() for y in outputs)
+                    error = float((actual - expected).abs().max())
+            if gflop is not None:
+                flops, bandwidth = best[arm.dtype]
+                size = torch.empty(0, dtype=getattr(torch, arm.dtype)).element_size()
+                pixels = math.prod(self.input_size) + math.prod(self.output_size)
+                passes = 1 if self.mode == "inference" else 2
+                bytes_moved = passes * 3 * pixels * size
+                bound = 1e3 * max(gflop * 1e9 / flops, bytes_moved / bandwidth)
+            alone = times.get(replace(arm, behind=False))
+            if arm.behind and alone is not None:
+                added = times[arm] / alone - 1
+            peak, reference = peaks.get(arm), peaks[REFERENCE]
+            rows.append(
+                Measurement(
+                    date=date.today().isoformat(),
+                    machine=describe_machine(self.device),
+                    device=self.device,
+                    threads=torch.get_num_threads(),
+                    torch=torch.__version__,
+                    mode=self.mode,
+                    arm=str(arm),
+                    dtype=arm.dtype,
+                    batch=self.batch,
+                    input="x".join(map(str, self.input_size)),
+                    output="x".join(map(str, self.output_size)),
+                    ms=1e3 * times[arm] / self.batch,
+                    speedup=times[REFERENCE] / times[arm],
+                    peak_mib=peak,
+                    memory_ratio=peak / reference
+                    if peak is not None and reference
+                    else None,
+                    max_error=error,
+                    added=added,
+                    gflop=gflop,
+                    bound_ms=bound,
+                )
+            )
+        return rows
+
+    def _prepare(self, arm: Arm) -> Callable[[], object]:
+        """Returns a function that runs an arm once."""
+        x, module = self.x, self._make_module(arm)
+        if arm.module == "onnxruntime":
+            return _onnx_session(module, x)
+        if arm.module not in MODULES and not arm.behind:
+            x = torch.rand(self.batch, 3, *self.output_size, device=self.device)
+        lower = getattr(torch, arm.dtype)
+        if self.mode == "inference":
+            x, module = x.to(lower), deepcopy(module).to(lower)
+        if arm.channels_last:
+            x = x.to(memory_format=torch.channels_last)
+            module = deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        call: Callable[[Tensor], Any] = module
+        if arm.compiled:
+            torch._dynamo.reset()  # or the second size would be any size
+            call = torch.compile(module, dynamic=False)
+        if self.mode == "inference":
+
+            @torch.no_grad()
+            def infer():
+                return call(x)
+
+            return infer
+        precision: AbstractContextManager = nullcontext()
+        if arm.dtype != "float32":
+            precision = torch.autocast(self.device, lower)
+        if not any(p.requires_grad for p in module.parameters()):
+            return lambda: call(x)  # nothing to train
+
+        def step():
+            module.zero_grad()
+            with precision:
+                y = call(x)
+            (y[-1] if isinstance(y, tuple) else y).float().square().mean().backward()
+
+        return step
+
+    def _make_module(self, arm: Arm) -> nn.Module:
+        if arm.module == "interpolation":
+            return InterpolationResizer(self.output_size)
+        if arm.module == "ours":
+            return self.resizer
+        if arm.module == "strided":
+            return self.strided
+        if arm.module == "with_cp":
+            resizer = deepcopy(self.resizer)
+            resizer.with_cp = True
+            return resizer
+        if arm.module in MODULES:
+            return Layers(self.resizer)
+        from mmpretrain import get_model
+
+        try:
+            model = get_model(arm.module, pretrained=False)
+        except ValueError as e:
+            raise InputError(
+                f"MMPretrain has no model {arm.module!r}; mmpretrain.list_models() "
+                "names them"
+            ) from e
+        # Some backbones' `train` returns nothing.
+        model.train(self.mode == "training")
+        backbone = model.backbone.to(self.device)
+        if not arm.behind:
+            return backbone
+        return nn.Sequential(deepcopy(self.resizer), backbone)
+
+    def _count_gflop(self, resizer: LearnedResizer) -> float:
+        module = Layers(resizer)
+        with FlopCounterMode(display=False) as counter:
+            if self.mode == "training":
+                module(self.x).sum().backward()
+            else:
+                with torch.no_grad():
+                    module(self.x)
+        return counter.get_total_flops() / self.batch / 1e9
+
+
+def _time(runs: dict, repeats: int) -> dict:
+    """Returns the median time of each function, in seconds."""
+    timers = {
+        name: Timer("run()", globals=dict(run=run), num_threads=torch.get_num_threads())
+        for name, run in runs.items()
+    }
+    numbers: dict = {}
+    for name, timer in timers.items():
+        timer.timeit(2)  # the first compiles, chooses kernels and allocates
+        numbers[name] = max(1, int(0.05 / timer.timeit(1).mean))
+    times: dict = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, timer in timers.items():
+            times[name].append(timer.timeit(numbers[name]).mean)
+    return {name: median(values) for name, values in times.items()}
+
+
+def _measure_peak(run: Callable[[], object], device: str) -> float | None:
+    """Returns the memory that a run takes at its peak, in MiB; None if not known."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    if platform.system() != "Linux":
+        return None
+
+    def status(key: str) -> float:
+        text = Path("/proc/self/status").read_text()
+        return int(re.search(rf"^{key}:\s+(\d+)", text, re.MULTILINE)[1]) / 1024  # type: ignore[index]
+
+    run()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed
+        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to VmRSS
+    except (AttributeError, OSError):
+        return None
+    resident = status("VmRSS")
+    run()
+    return status("VmHWM") - resident
+
+
+def _measure_best(device: str, dtype: str) -> tuple[float, float]:
+    """Returns this machine's best, in FLOP and byte per second.
+
+    The first is that of a matrix product or a convolution, whichever library is better.
+    """
+    kind = getattr(torch, dtype)
+    # Larger products take minutes on a CPU without bfloat16 of its own.
+    size, images = (8192, 64) if device == "cuda" else (1024, 1)
+    a = torch.rand(size, size, device=device).to(kind)
+    x = torch.rand(images, 256, 56, 56, device=device).to(kind)
+    w = torch.rand(256, 256, 3, 3, device=device).to(kind)
+    x, w = (t.to(memory_format=torch.channels_last) for t in (x, w))
+    b = torch.rand(2**26, device=device)
+
+    def seconds(statement: str, **tensors: Tensor) -> float:
+        values = dict(tensors, conv2d=torch.nn.functional.conv2d)
+        timer = Timer(statement, globals=values, num_threads=torch.get_num_threads())
+        return timer.blocked_autorange(min_run_time=0.5).median
+
+    flops = max(
+        2 * size**3 / seconds("a @ a", a=a),
+        2 * images * 54 * 54 * w.numel() / seconds("conv2d(x, w)", x=x, w=w),
+    )
+    return flops, 2 * b.nbytes / seconds("c.copy_(b)", b=b, c=b.clone())
+
+
+def _import_onnxruntime():
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ImportError as e:
+        raise InputError(
+            "the arm 'onnxruntime' needs `pip install onnx onnxruntime`"
+        ) from e
+    return onnxruntime
+
+
+def _onnx_session(module: nn.Module, x: Tensor) -> Callable[[], object]:
+    onnxruntime = _import_onnxruntime()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "resizer.onnx"
+        torch.onnx.export(module, (x,), path, input_names=["x"], dynamo=False)
+        graph = path.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"]
+    )
+    images = {"x": x.numpy()}
+    return lambda: session.run(None, images)[0]
+
+
+_COLUMNS = {
+    "mode": "mode",
+    "input": "input",
+    "output": "output",
+    "batch": "batch",
+    "arm": "arm",
+    "dtype": "dtype",
+    "ms": "ms an image",
+    "speedup": "speed-up",
+    "peak_mib": "peak memory (MiB)",
+    "memory_ratio": "memory ratio",
+    "max_error": "max error",
+    "added": "resizer adds (%)",
+    "bound_ms": "bound (ms)",
+}
+_FORMATS = {
+    "ms": "{:.2f}",
+    "speedup": "{:.2f}",
+    "peak_mib": "{:.0f}",
+    "memory_ratio": "{:.2f}",
+    "max_error": "{:.1e}",
+    "added": "{:.1%}",
+    "bound_ms": "{:.2f}",
+}
+
+
+def _markdown_row(row: Measurement) -> str:
+    values = asdict(row)
+    cells = (
+        "" if values[k] is None else _FORMATS.get(k, "{}").format(values[k])
+        for k in _COLUMNS
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _write(rows: list[Measurement], folder: Path) -> None:
+    """Writes the table, for programs and for people, and the plot."""
+    with (folder / "results.csv").open("w", newline="") as f:
+        writer = csv.DictWriter(f, [field.name for field in fields(Measurement)])
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(
+                {
+                    k: f"{v:.6g}" if isinstance(v, float) else v
+                    for k, v in asdict(row).items()
+                }
+            )
+    first = rows[0]
+    lines = [
+        f"{first.machine}, {first.device}, {first.threads} threads, torch "
+        f"{first.torch}, {first.date}. Speed-up and memory ratio are against the plain "
+        "eager layers in float32.",
+        "",
+        f"| {' | '.join(_COLUMNS.values())} |",
+        f"|{' --- |' * len(_COLUMNS)}",
+        *map(_markdown_row, rows),
+    ]
+    (folder / "results.md").write_text("\n".join(lines) + "\n")
+    _plot(rows).savefig(folder / "results.png", dpi=100)
+
+
+def _plot(rows: list[Measurement]) -> Figure:
+    """Bars of the time an image, in a panel for each mode and size."""
+    panels = list(dict.fromkeys((r.mode, r.input, r.output) for r in rows))
+    names = list(dict.fromkeys((r.arm, r.dtype) for r in rows))
+    batches = sorted({r.batch for r in rows})
+    columns = max(len([p for p in panels if p[0] == mode]) for mode, *_ in panels)
+    figure = Figure(figsize=(max(8, 4 * columns), 3.5 * -(-len(panels) // columns)))
+    figure.set_layout_engine("constrained")
+    for i, panel in enumerate(panels):
+        axes = figure.add_subplot(-(-len(panels) // columns), columns, i + 1)
+        for j, name in enumerate(names):
+            found = {
+                r.batch: r.ms
+                for r in rows
+                if (r.mode, r.input, r.output) == panel and (r.arm, r.dtype) == name
+            }
+            places = [
+                k + (j + 0.5) / len(names) * 0.8 - 0.4 for k in range(len(batches))
+            ]
+            heights = [found.get(batch, 0) for batch in batches]
+            label = ", ".join(name) if i == 0 else None
+            axes.bar(places, heights, 0.8 / len(names), color=f"C{j}", label=label)
+        axes.set_xticks(range(len(batches)), [f"batch {b}" for b in batches])
+        axes.set_title(f"{panel[0]}, {panel[1]} -> {panel[2]}", fontsize=10)
+        axes.set_ylabel("ms an image")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    return figure

@@ -1,0 +1,163 @@
+"""Tables for pages about published comparisons."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmresizer.utils.tables import fill_page, make_table
+
+_CONTROL, _LARGER = "bilinear", "larger"
+_RECIPE, _NORMS = "learned, no norm", "learned"
+# The arms of the columns. Those of the learned resizer are the recipe's or, in
+# comparisons without it, those of the recipe before it.
+_ARMS = {
+    _CONTROL: _CONTROL,
+    "antialiased": "antialiased",
+    "MULLER": "MULLER",
+    "learned, random": "random start",
+    _NORMS: "with norms",
+    _RECIPE: "recipe",
+    "learned, cheap stem": "cheap stem",
+    _LARGER: _LARGER,
+}
+_HEADER = (
+    "comparison",
+    *_ARMS.values(),
+    f"learned - {_CONTROL}",
+    f"learned - {_LARGER}",
+    "arithmetic, learned",
+    "latency, learned",
+    f"latency, {_LARGER}",
+)
+
+
+def render_comparison_pages(root: Path) -> dict[Path, str]:
+    """Renders the tables of ``README.md`` and ``docs/stability.md``.
+
+    They list what published comparisons gave.
+
+    Args:
+        root (Path): Root of the repository.
+
+    Returns:
+        dict[Path, str]: Content by path.
+
+    Raises:
+        InputError: If a page lacks the marks between which the table goes.
+    """
+    results = root / "comparisons" / "results"
+    tables = {
+        root / "README.md": render_overview(results, "comparisons/results"),
+        root / "docs" / "stability.md": render_steadiness(
+            results / "stability_flowers12_lite0"
+        ),
+    }
+    return {page: fill_page(page, table) for page, table in tables.items()}
+
+
+def render_overview(results: Path, link: str) -> str:
+    """Renders the comparisons that have a bilinear and a learned arm as one table.
+
+    Those on images held out of the training set chose between variants: no results.
+    Differences and costs of the learned resizer are those of the recipe, which has no
+    norms; in comparisons without it, of the one with norms. Costs are multiples of
+    bilinear's.
+
+    Args:
+        results (Path): Folder with a folder of tables for each comparison.
+        link (str): Path of ``results``, as seen from the page.
+
+    Returns:
+        str: Markdown.
+    """
+    files = sorted(results.glob("*/summary.json"))
+    summaries = [json.loads(file.read_text()) for file in files]
+    rows = []
+    for file, summary in zip(files, summaries, strict=True):
+        arms = {arm["arm"]: arm for arm in summary["arms"]}
+        learned = next((name for name in (_RECIPE, _NORMS) if name in arms), None)
+        if _CONTROL in arms and learned and summary["holdout"] is None:
+            page = f"{link}/{file.parent.name}/summary.md"
+            rows.append(_make_row(summary, arms, learned, page))
+    return make_table(_HEADER, rows)
+
+
+def render_steadiness(folder: Path) -> str:
+    """Renders how steadily the arms of a comparison were trained.
+
+    Args:
+        folder (Path): With the tables of the comparison.
+
+    Returns:
+        str: Markdown.
+    """
+    summary = json.loads((folder / "summary.json").read_text())
+    control = summary["arms"][0]["arm"]
+    header = (
+        "arm",
+        "after epoch 1",
+        f"all epochs, - {control}",
+        "last epoch",
+        "worst drop after epoch 1",
+    )
+    over_epochs = {
+        row["arm"]: row["all_epochs"]
+        for row in summary["differences"]
+        if row["control"] == control
+    }
+    rows = [
+        (
+            arm["arm"],
+            f"{arm['first_epoch']:.1f}",
+            show_interval(over_epochs.get(arm["arm"]), "+z.1f"),
+            show_interval(arm["top1"]),
+            f"{arm['worst_drop']:.1f}",
+        )
+        for arm in summary["arms"]
+        if arm["top1"]
+    ]
+    return make_table(header, rows)
+
+
+def _make_row(
+    summary: dict[str, Any], arms: dict[str, dict], learned: str, page: str
+) -> list[str]:
+    return [
+        f"[{summary['name']}]({page})",
+        *(
+            show_interval(arms[name]["top1"] if name in arms else None)
+            for name in _ARMS
+        ),
+        *(_show_verdict(summary, learned, name) for name in (_CONTROL, _LARGER)),
+        f"{arms[learned]['gmac'] / arms[_CONTROL]['gmac']:.1f}",
+        *(_show_latency(arms.get(name)) for name in (learned, _LARGER)),
+    ]
+
+
+def _show_latency(arm: dict[str, Any] | None) -> str:
+    ratio = arm["latency_ratio"] if arm else None
+    return "-" if ratio is None else f"{ratio:.1f}"
+
+
+def show_interval(interval: list[float] | None, form: str = ".1f") -> str:
+    """Writes (mean, low, high) as mean and half the interval."""
+    if interval is None:
+        return "-"
+    mean, low, _ = interval
+    return f"{mean:{form}} ± {mean - low:.1f}"
+
+
+def show_difference(interval: Sequence[float], unit: str = "") -> str:
+    """Writes (mean, low, high) with signs."""
+    mean, low, high = interval
+    # "z" makes a rounded -0.0 the +0.0 that it is.
+    return f"{mean:+z.1f}{unit} ({low:+z.1f} to {high:+z.1f})"
+
+
+def _show_verdict(summary: dict[str, Any], learned: str, control: str) -> str:
+    for row in summary["differences"]:
+        if (row["arm"], row["control"]) == (learned, control):
+            difference = show_difference(row["difference"])
+            return f"{_ARMS[learned]}: {difference}, {row['verdict']}"
+    return "-"

@@ -1,0 +1,137 @@
+"""Checks of a config before a run writes anything."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from mmpretrain.models import BaseClassifier
+from torch import nn
+
+from mmresizer.models.detectors import ResizerDetector
+from mmresizer.models.utils import check_trained_weights, load_checkpoint
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+# Datasets that write their folder when it is not there.
+_SELF_WRITING = ("mmresizer.TexturedShapes",)
+
+
+def find_task(cfg: Config) -> Literal["classification", "detection"]:
+    """Returns what the model of a config is for.
+
+    Raises:
+        InputError: If there is no model, or it is for something else.
+    """
+    model = cfg.get("model")
+    if not isinstance(model, dict):
+        raise InputError(f"the config {cfg.filename} has no `model`")
+    model = model.get("module", model)  # test-time augmentation wraps it
+    init_default_scope(cfg.get("default_scope", "mmengine"))
+    kind = model.get("type")
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            cls = registry.get(kind)
+    else:
+        cls = kind
+    if isinstance(cls, type) and issubclass(cls, ResizerDetector):
+        return "detection"
+    is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
+    if cls is not None and not is_classifier:  # building says what an unknown name is
+        raise InputError(
+            f"the model of {cfg.filename} must be an image classifier or a "
+            f"ResizerDetector, but it is of type {kind!r}"
+        )
+    return "classification"
+
+
+def has_mmdet() -> bool:
+    """Says whether MMDetection is installed, and mmcv's operators that it needs."""
+    return all(find_spec(name) is not None for name in ("mmdet", "mmcv._ext"))
+
+
+def check_data(cfg: Config, *dataloaders: str) -> None:
+    """Checks that the folders of the datasets exist and are not empty.
+
+    Args:
+        cfg (Config): Config of the Runner.
+        *dataloaders (str): Names of the dataloaders that the run will use.
+
+    Raises:
+        InputError: If a local folder is missing or empty.
+    """
+    for name in dataloaders:
+        for dataset in _iter_datasets(cfg.get(name) or {}):
+            if dataset.get("type") in _SELF_WRITING:
+                continue
+            root = dataset.get("data_root")
+            prefix = dataset.get("data_prefix") or ""
+            prefixes = prefix.values() if isinstance(prefix, Mapping) else [prefix]
+            for prefix in ["", *prefixes]:
+                path = os.path.join(root or "", prefix or "")
+                if not path or "://" in path:
+                    continue
+                folder = Path(path).expanduser()
+                if not folder.is_dir() or not any(folder.iterdir()):
+                    state = "is empty" if folder.is_dir() else "does not exist"
+                    raise InputError(
+                        f"the folder {str(folder)!r} of {name} {state}; put the "
+                        "dataset there (tools/misc/download_dataset.py), link it, or "
+                        f"set {name}.dataset.data_root"
+                    )
+
+
+def _iter_datasets(node) -> Iterator[ConfigDict]:
+    """Yields the dataset configs in a dataloader config, inside any wrappers."""
+    if isinstance(node, Mapping):
+        if "data_root" in node or "data_prefix" in node:
+            yield node  # type: ignore[misc]
+        for key in ("dataset", "datasets"):
+            yield from _iter_datasets(node.get(key))
+    elif isinstance(node, list | tuple):
+        for child in node:
+            yield from _iter_datasets(child)
+
+
+def find_checkpoint_to_resume(work_dir: str) -> str:
+    """Returns the last checkpoint of a training run.
+
+    Raises:
+        InputError: If the run has saved none.
+    """
+    record = Path(work_dir) / "last_checkpoint"
+    if not record.is_file():
+        raise InputError(
+            f"nothing to resume: {work_dir!r} has no checkpoint; start without "
+            "--resume, or name a checkpoint"
+        )
+    saved = record.read_text().strip()
+    # The run may have been moved, or started from another folder.
+    beside = record.parent / os.path.basename(saved)
+    path = saved if os.path.isfile(saved) else str(beside)
+    if not os.path.isfile(path):
+        raise InputError(
+            f"nothing to resume: {saved!r}, named in {str(record)!r}, is gone"
+        )
+    return path
+
+
+def check_resume(model: nn.Module, path: str) -> None:
+    """Checks that a checkpoint holds a training run of this model.
+
+    Raises:
+        InputError: If it has weights only, or weights of another model.
+    """
+    absent = {"meta", "message_hub", "optimizer"} - load_checkpoint(path).keys()
+    if absent:
+        raise InputError(
+            f"{path!r} is no training checkpoint (no {', '.join(sorted(absent))}); "
+            "to start from its weights, set load_from instead of --resume"
+        )
+    check_trained_weights(model, path)
+    print_log(f"Resume from {path}", logger="current", level=logging.INFO)

@@ -1,0 +1,90 @@
+"""Configs from files, from packages and for the run of a tool."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.hub import get_config
+
+from mmresizer.utils import InputError
+from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET
+
+CONFIG_SUFFIXES = (".py", ".yml", ".yaml", ".json")
+
+
+def load_config(path: str, options: dict | None = None) -> Config:
+    """Loads a config and overrides some of its settings.
+
+    Args:
+        path (str): Config file.
+        options (dict, optional): Values by dotted key.
+
+    Raises:
+        InputError: If there is no such file, it is no Python, YAML or JSON file, or it
+            cannot be read.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"the config {path!r} does not exist")
+    if Path(path).suffix not in CONFIG_SUFFIXES:
+        raise InputError(
+            f"the config {path!r} must be a .py, .yml, .yaml or .json file"
+        )
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as e:  # a config is a program: it can fail in any way
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        if "mmdet is not installed" in reason:
+            reason += f"; {HOW_TO_INSTALL_MMDET}"
+        raise InputError(f"cannot read the config {path!r} ({reason})") from e
+    cfg.setdefault("launcher", "none")
+    try:
+        cfg.merge_from_dict(options or {})
+    except Exception as e:  # a name below a number, or a list that is too short
+        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        raise InputError(f"{options} do not fit the config {path!r} ({reason})") from e
+    return cfg
+
+
+def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
+    """Loads a config file, or ``package::family/file.py`` of an installed package.
+
+    Args:
+        name (str): The name.
+        folder (str | os.PathLike): What a file's path is seen from. Defaults to "".
+
+    Raises:
+        InputError: If there is no such config, or it cannot be read.
+    """
+    if "::" not in name:
+        return load_config(os.path.join(folder, name))
+    try:
+        cfg = get_config(name)
+    except Exception as e:  # a missing package or file, or the config itself
+        reason = " ".join(str(e).split())
+        raise InputError(f"cannot read the config {name!r} ({reason})") from e
+    cfg.setdefault("launcher", "none")
+    return cfg
+
+
+def load_run_config(args: argparse.Namespace) -> Config:
+    """Loads ``args.config`` and applies what the command line says.
+
+    Args:
+        args (argparse.Namespace): With the arguments of
+            :func:`mmresizer.utils.cli.add_run_arguments`.
+
+    Raises:
+        InputError: As in :func:`load_config`.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    default = os.path.join("work_dirs", Path(args.config).stem)
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or default
+    cfg.setdefault("randomness", dict(seed=None))  # the Runner asks for one
+    randomness = cfg.randomness
+    if args.seed is not None:
+        randomness.seed = args.seed
+    if args.deterministic:
+        randomness.deterministic = True
+    return cfg

@@ -1,0 +1,84 @@
+"""Models by name, by config or as they are, with their weights."""
+
+import os
+
+from mmengine.config import Config
+from torch import nn
+
+from mmresizer.config.building import build_model
+from mmresizer.config.loading import CONFIG_SUFFIXES, load_config, load_named_config
+from mmresizer.models.utils import check_trained_weights
+from mmresizer.utils import InputError
+
+from .model_index import SCHEME, find_model
+
+
+def load_model(cfg: Config, checkpoint: str) -> nn.Module:
+    """Builds the model of a config with the weights of a checkpoint, in eval mode.
+
+    Raises:
+        InputError: If the checkpoint does not have exactly the model's weights.
+    """
+    model = build_model(cfg)
+    check_trained_weights(model, checkpoint)
+    return model.eval()
+
+
+def find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]:
+    """Finds the config of a model.
+
+    Args:
+        model (str | os.PathLike | Config): Name of a model of the zoo, or a config.
+
+    Returns:
+        tuple[Config, str | None]: The config, and the published weights where it is the
+        name of a model that has some.
+
+    Raises:
+        InputError: If there is no such model or config, or it cannot be read.
+    """
+    if isinstance(model, Config):
+        return model, None
+    name = str(model).removeprefix(SCHEME)
+    if name.endswith(CONFIG_SUFFIXES):
+        return load_named_config(name), None
+    found = find_model(name)
+    weights = f"{SCHEME}{name}" if found.weights else None
+    return load_config(str(found.config)), weights
+
+
+def load_named_model(
+    model: str | os.PathLike | Config | nn.Module,
+    checkpoint: str | os.PathLike | None = None,
+) -> nn.Module:
+    """Loads the model of a name or config; a model is returned as it is.
+
+    Args:
+        model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
+            config, or a model.
+        checkpoint (str | os.PathLike, optional): Weights of the model of a config; of a
+            model of the zoo, in place of its own.
+
+    Returns:
+        nn.Module: With its config as ``_config``, like those of
+        :func:`mmpretrain.get_model`, unless it was given as a model.
+
+    Raises:
+        InputError: If the model or its weights are not there, or a checkpoint is given
+            for a model that has its weights.
+    """
+    if isinstance(model, nn.Module):
+        if checkpoint is not None:
+            raise InputError("a checkpoint goes with a config, not with a model")
+        return model
+    cfg, weights = find_config(model)
+    checkpoint = weights if checkpoint is None else os.fspath(checkpoint)
+    if checkpoint is None:
+        name = str(getattr(model, "filename", model))
+        published = "it has no published weights"
+        if name.endswith(CONFIG_SUFFIXES):
+            published = "a config comes without weights, a name of the zoo with them"
+        raise InputError(f"{name!r} needs a checkpoint: {published}")
+    loaded = load_model(cfg, checkpoint)
+    loaded._config = cfg  # type: ignore[assignment]
+    return loaded

@@ -1,0 +1,223 @@
+"""What the metafiles say of configs and their published weights."""
+
+from pathlib import Path
+
+import yaml
+from mmengine.config import Config
+
+from mmresizer.analysis.costs import (
+    ModelCosts,
+    build_model_to_count,
+    input_size,
+    model_costs,
+)
+from mmresizer.config.checks import find_task, has_mmdet
+from mmresizer.config.loading import load_config
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+from mmresizer.utils.files import file_digest, write_atomically
+
+from .model_index import MMDETECTION, OURS
+
+# Name of a dataset in the names of configs -> what the pages call it.
+_DATASETS = {
+    "ava": "AVA",
+    "cats-dogs": "Asirra Cats and Dogs",
+    "cats-dogs-subset": "Asirra Cats and Dogs (900 + 1,000 images)",
+    "coco": "COCO 2017",
+    "cub": "CUB-200-2011",
+    "degraded-cats-dogs": "Degraded Cats and Dogs (900 + 1,000 images)",
+    "degraded-flowers12": "Degraded Flowers17 (720 + 240 images)",
+    "degraded-textures": "DegradedTextures",
+    "fine-textures": "FineTextures",
+    "flowers12": "Oxford Flowers17 (12 species)",
+    "imagenette": "Imagenette",
+    "imagewoof": "Imagewoof",
+    "in1k": "ImageNet-1k",
+    "textured-shapes": "TexturedShapes",
+}
+
+
+def list_configs(root: Path) -> list[Path]:
+    """Lists the configs of the repository but those in ``_base_``."""
+    return sorted((root / "configs").glob("[!_]*/*.py"))
+
+
+def update_metafiles(root: Path) -> None:
+    """Writes what follows from the configs into the metafiles, and ``model-index.yml``.
+
+    Of an entry, ``Results``, ``Weights`` and what else is not counted here is kept; of
+    detectors, all of it where MMDetection is not installed.
+
+    Args:
+        root (Path): Root of the repository.
+
+    Raises:
+        InputError: If a family has no metafile, or a config no known dataset.
+    """
+    families: dict[Path, list[Path]] = {}
+    for path in list_configs(root):
+        families.setdefault(path.parent, []).append(path)
+    costs: dict[tuple, ModelCosts] = {}
+    for folder, paths in families.items():
+        file = folder / "metafile.yml"
+        meta = read_metafile(file)
+        (collection,) = meta["Collections"]
+        known = {model["Name"]: model for model in meta.get("Models") or []}
+        meta["Models"] = []
+        for path in paths:
+            entry = known.get(path.stem, {})
+            facts = dict(entry.get("Metadata", {}))
+            if facts.get("Library") != MMDETECTION or has_mmdet():
+                facts |= get_facts(load_config(str(path)), path.stem, costs)
+            meta["Models"].append(
+                {
+                    **entry,
+                    "Name": path.stem,
+                    "In Collection": collection["Name"],
+                    "Metadata": facts,
+                    "Config": path.relative_to(root).as_posix(),
+                }
+            )
+        file.write_text(yaml.safe_dump(meta, sort_keys=False, width=100))
+    index = [(f / "metafile.yml").relative_to(root).as_posix() for f in families]
+    (root / "model-index.yml").write_text(yaml.safe_dump({"Import": index}))
+
+
+def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
+    """Returns what a metafile says of a config, counted.
+
+    Args:
+        cfg (Config): The config.
+        name (str): Its name.
+        costs (dict): Filled with costs by model and input, for the next call.
+
+    Raises:
+        InputError: If the dataset in the name is not known, or the model has no costs.
+    """
+    dataset = name.rsplit("_", 2)[1]
+    if dataset not in _DATASETS:
+        raise InputError(
+            f"the dataset {dataset!r} of {name} must be one of {', '.join(_DATASETS)}"
+        )
+    size = input_size(cfg)
+    if size is None:
+        raise InputError(f"the test pipeline of {name} must deliver a fixed size")
+    key = (str(cfg.model), size)
+    if key not in costs:
+        costs[key] = model_costs(build_model_to_count(cfg), size)
+    cost, resizer = costs[key], cfg.model.resizer
+    output = MODELS.build(resizer).get_output_size(size)
+    return {
+        **_find_library(cfg),
+        "Training Data": _DATASETS[dataset],
+        "Resizer": _describe_resizer(resizer),
+        # Text: mim's search takes no lists of numbers.
+        "Input": f"{size[0]}x{size[1]}",
+        "Output": f"{output[0]}x{output[1]}",
+        "Parameters": cost.total.parameters,
+        "FLOPs": cost.total.macs,
+        "Resizer Parameters": cost.resizer.parameters,
+        "Resizer FLOPs": cost.resizer.macs,
+    }
+
+
+def _find_library(cfg: Config) -> dict[str, str]:
+    """Says which library's inference the model is for, unless it is MMPretrain's."""
+    if find_task(cfg) == "detection":
+        return {"Library": MMDETECTION}
+    is_of_quality = (cfg.model.get("head") or {}).get("type") == "mmresizer.IQAHead"
+    return {"Library": OURS} if is_of_quality else {}
+
+
+def _describe_resizer(resizer: dict) -> str:
+    if resizer["type"] == "mmresizer.LearnedResizer":
+        parts = ["learned"]
+        if resizer.get("zero_init"):
+            parts.append("zero_init")
+        if resizer.get("norm_cfg", {}) is None:
+            parts.append("no norm")
+        return ", ".join(parts)
+    kind = resizer.get("interpolation", "bilinear")
+    return f"antialiased {kind}" if resizer.get("antialias") else kind
+
+
+def add_weights(
+    root: Path,
+    config: Path,
+    files: dict[str, Path],
+    task: str,
+    metrics: dict[str, float],
+    measured: str,
+    trained: str,
+) -> None:
+    """Enters published weights into the metafile of a config's family.
+
+    Args:
+        root (Path): Root of the repository.
+        config (Path): File of the config, known to the metafile.
+        files (dict[str, Path]): "weights", "log" and perhaps "resizer".
+        task (str): By its name in metafiles.
+        metrics (dict[str, float]): After the last epoch, by their names there.
+        measured (str): Seed, machine, version and date.
+        trained (str): From what, and how long.
+
+    Raises:
+        InputError: If the metafile does not know the config.
+    """
+    meta, entry = _find_entry(config)
+    facts = entry["Metadata"]
+    facts.update({"Measured": measured, "Trained": trained})
+    facts["Training Log"] = files["log"].relative_to(root).as_posix()
+    for key, kind in (("Weights", "weights"), ("Resizer Weights", "resizer")):
+        for name in (key, f"{key} Size", f"{key} SHA256"):
+            facts.pop(name, None)
+        if kind in files:
+            facts[f"{key} Size"] = files[kind].stat().st_size
+            facts[f"{key} SHA256"] = file_digest(files[kind])
+    if "resizer" in files:
+        facts["Resizer Weights"] = files["resizer"].relative_to(root).as_posix()
+    facts["License"] = "Apache-2.0"
+    entry["Weights"] = files["weights"].relative_to(root).as_posix()
+    entry["Results"] = [
+        {
+            "Task": task,
+            "Dataset": facts["Training Data"],
+            "Metrics": metrics,
+        }
+    ]
+    text = yaml.safe_dump(meta, sort_keys=False, width=100)
+    write_atomically(config.with_name("metafile.yml"), text)
+
+
+def check_entry(config: Path) -> None:
+    """Checks that a metafile knows a config.
+
+    Raises:
+        InputError: If it does not.
+    """
+    _find_entry(config)
+
+
+def _find_entry(config: Path) -> tuple[dict, dict]:
+    """Returns the metafile of a config's family, and the config's entry in it."""
+    file = config.with_name("metafile.yml")
+    meta = read_metafile(file)
+    for entry in meta["Models"] or []:
+        if entry["Name"] == config.stem:
+            return meta, entry
+    raise InputError(
+        f"{str(file)!r} must have an entry of {config.stem}; run "
+        "tools/misc/update_model_zoo.py first"
+    )
+
+
+def read_metafile(file: Path) -> dict:
+    """Reads a metafile.
+
+    Raises:
+        InputError: If it is missing.
+    """
+    if not file.is_file():
+        raise InputError(f"{str(file)!r} is missing; it must have `Collections`")
+    return yaml.safe_load(file.read_text())

@@ -1,0 +1,172 @@
+"""Pages with tables of the models of the zoo."""
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmresizer.utils.tables import fill_page, make_table
+
+from .metafiles import read_metafile
+from .model_index import show_metrics
+
+_LATENCIES = "docs/benchmarks/pairs_cpu-2-cores.csv"
+
+_HEADER = (
+    "Model",
+    "resizer",
+    "in -> out (px)",
+    "params (M)",
+    "GMAC (resizer / total)",
+    "latency ratio to control",
+    "published (source)",
+    "ours (measured)",
+    "config",
+    "checkpoint",
+)
+
+_WEIGHTS_HEADER = (
+    "weights",
+    "config",
+    "trained on",
+    "result",
+    "MB",
+    "SHA-256",
+    "resizer alone",
+    "its SHA-256",
+    "log",
+)
+
+_INTRODUCTION = """\
+# Model zoo
+
+Each learned config and its control: the same pixels in, the same output, the same
+recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates of
+convolutions and matrix products for one image. The latency ratio is the time of the
+learned model over that of its control, in inference, batch 8, on 2 cores of an AMD
+EPYC; the ranges, of which some are wide, are in
+[docs/benchmarks](docs/benchmarks/README.md#whole-models). Results are top-1 accuracies
+in %, or what is named, of the last epoch, no checkpoint picked. Published figures are
+from other people's runs, in other conditions, and stand here for comparison only. What
+the backbones need, and what the resizer adds at other sizes:
+`tools/analysis_tools/get_flops.py CONFIG`. Configs with `-aspect` keep the images'
+aspect ratios; their sizes and costs are those of a square image. Detectors keep them
+too: theirs are those of the largest landscape image.
+
+Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
+"""
+
+
+def render_zoo_pages(root: Path) -> dict[Path, str]:
+    """Renders ``model_zoo.md`` and the tables of the families and of the weights.
+
+    Args:
+        root (Path): Root of the repository.
+
+    Returns:
+        dict[Path, str]: Content by path.
+
+    Raises:
+        InputError: If a README file lacks the marks between which the table goes.
+    """
+    latencies = _read_latencies(root)
+    pages = {}
+    zoo = [_INTRODUCTION]
+    published: list[dict] = []
+    for file in sorted((root / "configs").glob("[!_]*/metafile.yml")):
+        meta = read_metafile(file)
+        readme = file.with_name("README.md")
+        models = sorted(meta["Models"], key=_sort_key)
+        rows = [_make_row(model, latencies) for model in models]
+        published += [model for model in models if "Weights" in model]
+        table = make_table(_HEADER, _add_links(rows, "", "../../"))
+        pages[readme] = fill_page(readme, table)
+        family = file.parent.name
+        (collection,) = meta["Collections"]
+        zoo.append(
+            f"## {collection['Name']}\n\n"
+            f"[About these configs](configs/{family}/README.md)\n\n"
+            f"{make_table(_HEADER, _add_links(rows, f'configs/{family}/', ''))}\n"
+        )
+    pages[root / "model_zoo.md"] = "\n".join(zoo)
+    page = root / "checkpoints" / "README.md"
+    rows = [_describe_weights(model) for model in published]
+    pages[page] = fill_page(page, make_table(_WEIGHTS_HEADER, rows))
+    return pages
+
+
+def _sort_key(model: dict) -> tuple[str, float, str]:
+    """Puts a learned config below its control, and inputs of a recipe in order."""
+    head, _, recipe = model["Name"].partition("_")
+    resizer, factor = re.fullmatch(r"(.*)x([\d.]+)", head).groups()  # type: ignore[union-attr]
+    return recipe, float(factor), resizer
+
+
+def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
+    meta = model["Metadata"]
+    published = meta.get("Published")
+    results = model.get("Results")
+    # Squares by one side.
+    sizes = [re.sub(r"^(\d+)x\1$", r"\1", meta[key]) for key in ("Input", "Output")]
+    ours = "-"
+    if results:
+        ours = f"{show_metrics(results[0]['Metrics'])} ({meta['Measured']})"
+    return [
+        model["Name"],
+        meta["Resizer"],
+        " -> ".join(sizes),
+        f"{meta['Parameters'] / 1e6:.2f}",
+        f"{meta['Resizer FLOPs'] / 1e9:.3f} / {meta['FLOPs'] / 1e9:.3f}",
+        latencies.get(model["Name"])
+        or latencies.get(_drop_setting(model["Name"]), "-"),
+        f"{published['Top 1 Accuracy']} ({published['Source']})" if published else "-",
+        ours,
+        "config",
+        model.get("Weights", ""),
+    ]
+
+
+def _describe_weights(model: dict) -> list[str]:
+    """Returns a row of the table in the folder of weights."""
+    meta = model["Metadata"]
+    resizer = meta.get("Resizer Weights")
+    return [
+        _link_beside(model["Weights"]),
+        f"[config](../{model['Config']})",
+        f"{meta['Training Data']}: {meta['Trained']}",
+        show_metrics(model["Results"][0]["Metrics"]),
+        f"{meta['Weights Size'] / 1e6:.1f}",
+        f"`{meta['Weights SHA256']}`",
+        _link_beside(resizer) if resizer else "-",
+        f"`{meta['Resizer Weights SHA256']}`" if resizer else "-",
+        f"[log]({Path(meta['Training Log']).name})",
+    ]
+
+
+def _link_beside(file: str) -> str:
+    return f"[{Path(file).name}]({Path(file).name})"
+
+
+def _add_links(rows: Iterable[list[str]], folder: str, root: str) -> list[list[str]]:
+    """Puts links, as seen from a page, into the last two columns."""
+    return [
+        [
+            *row[:-2],
+            f"[config]({folder}{row[0]}.py)",
+            f"[weights]({root}{row[-1]})" if row[-1] else "-",
+        ]
+        for row in rows
+    ]
+
+
+def _drop_setting(name: str) -> str:
+    """Drops from a config's name what concerns its training alone."""
+    return re.sub(r"(xb\d+)-[\w-]+?_", r"\1_", name)
+
+
+def _read_latencies(root: Path) -> dict[str, str]:
+    """Returns the measured ratios of learned configs, by name."""
+    with open(root / _LATENCIES, newline="") as file:
+        return {
+            row["config"]: f"{float(row['ratio']):.1f}" for row in csv.DictReader(file)
+        }
