@@ -5,7 +5,7 @@ input. Once these are known the map itself can wait, and be applied behind an
 interpolation, to fewer pixels.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -27,42 +27,22 @@ def uses_batch_stats(norm: Any) -> bool:
     return norm.training or norm.running_mean is None
 
 
-class DeferredNorm(NamedTuple):
-    """What is left of a batch norm when its statistics are known.
-
-    Attributes:
-        mean (Tensor): Mean, of shape (C,), without gradient.
-        var (Tensor): Variance, of shape (C,), without gradient.
-        weight (Tensor): Of shape (C,).
-        bias (Tensor): Of shape (C,).
-        eps (float): Added to the variance.
-    """
-
-    mean: Tensor
-    var: Tensor
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-    def __call__(self, y: Tensor) -> Tensor:
-        """Normalizes a map of shape (N, C, H, W)."""
-        return F.batch_norm(
-            y, self.mean, self.var, self.weight, self.bias, eps=self.eps
-        )
-
-
-def defer_norm(
-    norm: Any, mean: Tensor | None = None, var: Tensor | None = None, count: int = 0
-) -> DeferredNorm:
-    """Does what a batch norm does in its forward pass, except for normalizing.
+def apply_deferred(
+    norm: Any, y: Tensor, mean: Tensor | None, var: Tensor | None, count: int
+) -> Tensor:
+    """Does what a batch norm does in its forward pass, but to another map.
 
     Args:
         norm (nn.Module): For which :func:`can_defer` holds. Its running statistics are
             updated in training.
-        mean (Tensor, optional): Mean of its input, of shape (C,), if it uses the
-            statistics of the batch; may have a gradient.
+        y (Tensor): The map that is normalized, of shape (N, C, H, W).
+        mean (Tensor, optional): Mean of the norm's own input, of shape (C,), if it uses
+            the statistics of the batch; may have a gradient.
         var (Tensor, optional): The biased variance, likewise.
-        count (int): Number of values that a channel of the input has.
+        count (int): Number of values that a channel of that input has.
+
+    Returns:
+        Tensor: Of the shape of ``y``.
     """
     if mean is None or var is None:
         mean, var = norm.running_mean, norm.running_var
@@ -83,7 +63,7 @@ def defer_norm(
         scale = weight * torch.rsqrt(var + norm.eps)
         bias = bias + (mean.detach() - mean) * scale
         weight = scale * torch.sqrt(var.detach() + norm.eps)
-    return DeferredNorm(mean.detach(), var.detach(), weight, bias, norm.eps)
+    return F.batch_norm(y, mean.detach(), var.detach(), weight, bias, eps=norm.eps)
 
 
 def _update_running_stats(norm: Any, mean: Tensor, var: Tensor, count: int) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .base_resizer import Interpolation
+from ..base_resizer import Interpolation
 from .deferred_norm import wide
 
 

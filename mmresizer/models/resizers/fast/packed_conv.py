@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .stem import autocast, has_hooks, is_plain_eager
+from .tiled_stem import autocast
 
 # Output channels that a vector register of the CPU holds; the rest of it is padding.
 _LANES = 16
@@ -23,13 +23,10 @@ def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
     Returns:
         Tensor: Map of shape (N, out_channels, H, W).
     """
-    channels = conv.out_channels
     if (
         type(conv) is not nn.Conv2d
         or x.device.type != "cpu"
-        or 4 * channels > _LANES
-        or not is_plain_eager(x)
-        or has_hooks(conv)
+        or 4 * conv.out_channels > _LANES
     ):
         return conv(x)
     x, weight, bias = autocast([x, conv.weight, conv.bias])
@@ -40,11 +37,6 @@ def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
     height, width = x.shape[2:]
     if height % 2 or width % 2:
         x = F.pad(x, (0, width % 2, 0, height % 2))
-    y = F.conv2d(
-        x,
-        packed.flatten(0, 1),
-        bias.repeat_interleave(4),
-        stride=2,
-        padding=conv.padding,
-    )
+    bias = bias.repeat_interleave(4)
+    y = F.conv2d(x, packed.flatten(0, 1), bias, stride=2, padding=conv.padding)
     return F.pixel_shuffle(y, 2)[:, :, :height, :width]

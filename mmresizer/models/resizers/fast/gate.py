@@ -1,0 +1,135 @@
+"""The gate to the fast paths: one decision for each call of a learned resizer."""
+
+import os
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from mmresizer.utils import InputError
+
+from ..base_resizer import Interpolation
+from ..checkpointing import maybe_checkpoint
+from ..residual_block import ConvNorm, ResidualBlock
+from .deferred_norm import can_defer, uses_batch_stats
+from .packed_conv import conv2d_packed
+from .tiled_stem import act_in_place, can_tile, images_at_a_time, tiled_stem
+from .torch_private import is_watched
+
+if TYPE_CHECKING:
+    from ..learned_resizer import LearnedResizer
+
+
+class Path(Enum):
+    """A way from an image to what the learned resizer adds to it.
+
+    Attributes:
+        PLAIN: The layers of the figure, one by one.
+        IN_PLACE: The same, but behind the stem they overwrite maps that nobody holds,
+            and the last convolution is packed.
+        TILED: The stem in tiles of rows, the rest as IN_PLACE.
+        FOLDED: The same in inference on a CPU: norms are folded into convolutions, and
+            few images go through at a time, so that their maps stay in the cache.
+    """
+
+    PLAIN = auto()
+    IN_PLACE = auto()
+    TILED = auto()
+    FOLDED = auto()
+
+
+def choose_path(resizer: "LearnedResizer", x: Tensor) -> Path:
+    """Chooses the path of a call of a learned resizer with images ``x``.
+
+    ``MMRESIZER_FAST=0`` in the environment, which is read at each call, makes it PLAIN.
+
+    Raises:
+        InputError: If MMRESIZER_FAST is neither 0 nor 1.
+    """
+    if is_watched(x, resizer.stem, resizer.blocks, resizer.fuse, resizer.out):
+        return Path.PLAIN
+    switch = os.environ.get("MMRESIZER_FAST", "1")
+    if switch not in ("0", "1"):
+        raise InputError(f"MMRESIZER_FAST must be 0 or 1, but is {switch!r}")
+    if switch == "0" or any(type(b) is not ResidualBlock for b in resizer.blocks):
+        return Path.PLAIN
+    on_cpu = x.device.type == "cpu"
+    # On a GPU tiles have not been measured: there they only save memory.
+    if not (on_cpu or resizer.with_cp) or not can_tile(x, resizer.stem):
+        return Path.IN_PLACE
+    return Path.FOLDED if on_cpu and _can_fold(resizer) else Path.TILED
+
+
+def _can_fold(resizer: "LearnedResizer") -> bool:
+    layers = [layer for b in resizer.blocks for layer in (b.layer1, b.layer2)]
+    layers.append(resizer.fuse)
+    return (
+        not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and all(type(layer) is ConvNorm for layer in layers)
+        and all(type(layer.conv) is nn.Conv2d for layer in layers)
+        and all(
+            type(norm) is nn.Identity
+            or (can_defer(norm) and not uses_batch_stats(norm))
+            for norm in (resizer.stem.norm, *(layer.norm for layer in layers))
+        )
+    )
+
+
+def run_path(
+    path: Path, resizer: "LearnedResizer", x: Tensor, interpolation: Interpolation
+) -> Tensor:
+    """Runs a path that :func:`choose_path` chose, other than PLAIN.
+
+    Args:
+        path (Path): The path.
+        resizer (LearnedResizer): The resizer.
+        x (Tensor): Images of shape (N, C, H, W).
+        interpolation (Interpolation): To the output size.
+
+    Returns:
+        Tensor: What is added to the interpolated images, of their shape.
+    """
+    stem, blocks, fuse = resizer.stem, resizer.blocks, resizer.fuse
+    if path is Path.FOLDED:
+        few = x.split(images_at_a_time(x, stem))
+        rest = _in_place(resizer, _fold)
+        return torch.cat([rest(tiled_stem(y, stem, interpolation)) for y in few])
+    if path is Path.TILED:
+        features = tiled_stem(x, stem, interpolation)
+    else:
+        features = resizer.features(x, interpolation)
+    rest = _in_place(resizer, lambda layer: layer)
+    return maybe_checkpoint(resizer.with_cp, rest, features, blocks, fuse)
+
+
+def _in_place(
+    resizer: "LearnedResizer",
+    prepare: Callable[[ConvNorm], Callable[[Tensor], Tensor]],
+) -> Callable[[Tensor], Tensor]:
+    """Returns what runs behind the stem: a function of its interpolated output."""
+    blocks = [(prepare(b.layer1), b.act, prepare(b.layer2)) for b in resizer.blocks]
+    fuse = prepare(resizer.fuse)
+
+    def rest(features: Tensor) -> Tensor:
+        z = features
+        for layer1, act, layer2 in blocks:
+            z = layer2(act_in_place(act, layer1(z))).add_(z)
+        return conv2d_packed(fuse(z).add_(features), resizer.out)
+
+    return rest
+
+
+def _fold(layer: ConvNorm) -> Callable[[Tensor], Tensor]:
+    """Returns a function that does the same in inference, by one convolution."""
+    norm, weight, bias = layer.norm, layer.conv.weight, layer.conv.bias
+    if not isinstance(norm, nn.Identity):
+        stats = norm.running_mean, norm.running_var, norm.eps
+        affine = norm.weight, norm.bias
+        weight, bias = fuse_conv_bn_weights(weight, bias, *stats, *affine)
+    return partial(F.conv2d, weight=weight, bias=bias, padding=1)

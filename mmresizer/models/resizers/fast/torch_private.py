@@ -1,0 +1,38 @@
+"""What torch tells only through private functions, which another version may lack."""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+
+def is_watched(x: Tensor, *modules: nn.Module) -> bool:
+    """Returns whether somebody waits for what the layers of modules make of ``x``.
+
+    Compilers, exporters, FLOP counters and transforms of :mod:`torch.func` fuse, write
+    down, count or transform the layers; hooks get their outputs. Where torch does not
+    tell, the answer is yes.
+    """
+    if (
+        type(x) is not Tensor
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch.onnx.is_in_onnx_export()
+    ):
+        return True
+    try:
+        return bool(
+            torch.utils._python_dispatch.is_in_torch_dispatch_mode()
+            or torch._C._are_functorch_transforms_active()
+            or forward_ad._current_level >= 0
+            or torch.nn.modules.module._has_any_global_hook()
+            or any(
+                layer._forward_hooks
+                or layer._forward_pre_hooks
+                or layer._backward_hooks
+                or layer._backward_pre_hooks
+                for module in modules
+                for layer in module.modules()
+            )
+        )
+    except AttributeError:
+        return True
