@@ -262,8 +262,8 @@ def _find_entry(config: Path) -> tuple[dict, dict]:
 def render_pages(root: Path) -> dict[Path, str]:
     """Renders ``model_zoo.md`` and the tables in README files.
 
-    Those of the families list their models; ``README.md`` and ``docs/stability.md``
-    list what published comparisons gave.
+    Those of the families list their models; ``docs/results.md`` and
+    ``docs/stability.md`` list what published comparisons gave.
 
     Args:
         root (Path): Root of the repository.
@@ -298,8 +298,8 @@ def render_pages(root: Path) -> dict[Path, str]:
     rows = [_describe_weights(model) for model in published]
     pages[page] = _fill(page, make_table(_WEIGHTS_HEADER, rows))
     results = root / "comparisons" / "results"
-    page = root / "README.md"
-    pages[page] = _fill(page, render_overview(results, "comparisons/results"))
+    page = root / "docs" / "results.md"
+    pages[page] = _fill(page, render_overview(results, "../comparisons/results"))
     page = root / "docs" / "stability.md"
     pages[page] = _fill(page, render_steadiness(results / "stability_flowers12_lite0"))
     return pages
