@@ -18,7 +18,7 @@ ROOT = DOCS.parent
 MIRROR = DOCS / "repository"
 
 project = "mmresizer"
-author = "The mmresizer authors"
+author = copyright = "The mmresizer contributors"
 version = release = re.findall(
     '__version__ = "(.+)"', (ROOT / "mmresizer" / "version.py").read_text()
 )[0]
@@ -31,7 +31,6 @@ extensions = [
 exclude_patterns = ["_build"]
 
 myst_heading_anchors = 3
-myst_url_schemes = ("http", "https", "mailto", "file")
 
 autoapi_dirs = [str(ROOT / "mmresizer")]
 autoapi_ignore = ["*/.mim/*"]
@@ -53,15 +52,16 @@ html_css_files = ["tables.css"]
 PATTERNS = ("*.md", "checkpoints/*.md", "comparisons/**/*.md", "configs/**/*.md")
 PAGES = {page for pattern in PATTERNS for page in ROOT.glob(pattern)}
 PAGES.remove(ROOT / "README.md")
-# Where its other files are: on the host of the clone on Read the Docs, else here.
+# On Read the Docs its other files are where the clone is from; elsewhere they are
+# downloads.
 _CLONE = os.environ.get("READTHEDOCS_GIT_CLONE_URL", "").removesuffix(".git")
-FILES = (
-    f"{_CLONE}/blob/{os.environ['READTHEDOCS_GIT_COMMIT_HASH']}"
-    if _CLONE
-    else ROOT.as_uri()
+FILES = _CLONE and f"{_CLONE}/blob/{os.environ['READTHEDOCS_GIT_COMMIT_HASH']}"
+# A block of code or a piece of it, where nothing is a link; or a link's text, target
+# and anchor.
+_LINK = re.compile(
+    r"^```.*?^```|`[^`\n]*`|(!?\[[^\[\]]*\])\((?!\w+:|#)([^)\s#]+)(#[^)\s]+)?\)",
+    re.MULTILINE | re.DOTALL,
 )
-# A block of code or a piece of it, where nothing is a link, or the target of a link.
-_LINK = re.compile(r"^```.*?^```|`[^`\n]*`|\]\((?!\w+:|#)([^)\s#]+)", re.M | re.S)
 
 
 def adapt_links(text: str, source: Path, page: Path) -> str:
@@ -74,15 +74,19 @@ def adapt_links(text: str, source: Path, page: Path) -> str:
     """
 
     def adapt(match: re.Match) -> str:
-        if match[1] is None:
+        name, link, anchor = match.groups()
+        if name is None:
             return match[0]
-        target = Path(os.path.normpath(source.parent / match[1]))
+        target = Path(os.path.normpath(source.parent / link))
         path = target.relative_to(ROOT)
         if target in PAGES:
             target = MIRROR / path
-        elif DOCS not in target.parents and target.suffix not in (".png", ".jpg"):
-            return f"]({FILES}/{path.as_posix()}"
-        return f"]({os.path.relpath(target, page.parent)}"
+        elif DOCS not in target.parents and not name.startswith("!"):
+            if FILES:
+                return f"{name}({FILES}/{path.as_posix()})"
+            if target.is_dir():
+                return name[1:-1]
+        return f"{name}({os.path.relpath(target, page.parent)}{anchor or ''})"
 
     return _LINK.sub(adapt, text)
 
@@ -99,7 +103,7 @@ def write_pages(app: Sphinx) -> None:
 
 
 def adapt_page(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Adapts the links of the pages under docs/, and names tables that have no title."""
+    """Adapts the links of pages under docs/, and names tables that have no title."""
     page = DOCS / f"{docname}.md"
     if not page.is_file() or MIRROR in page.parents:
         return

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmresizer.comparison.spec import load_spec
+from mmresizer.models.utils import get_resizer
 from mmresizer.registry import HOOKS, MODELS
 
 WRITTEN = {ROOT / "docs" / name for name in ("_build", "api", "repository")}
@@ -25,6 +26,13 @@ PAGES = [
     for page in sorted(ROOT.glob(pattern))
     if not WRITTEN & set(page.parents)
 ]
+# What a block with this text needs.
+NEEDS = {
+    "mmdet::": "mmdet.models",  # and the operators of mmcv
+    "torch.onnx": "onnx",
+    "Timm": "timm",
+    "HuggingFace": "transformers",
+}
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 
@@ -32,16 +40,16 @@ def list_blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
 
 
-def with_blocks(language):
-    pairs = [p for p in zip(PAGES, NAMES, strict=True) if list_blocks(p[0], language)]
-    return pytest.mark.parametrize(
-        "page", [page for page, _ in pairs], ids=[name for _, name in pairs]
-    )
+PYTHON = [
+    pytest.param(page, block, id=f"{name}:{number}")
+    for page, name in zip(PAGES, NAMES, strict=True)
+    for number, block in enumerate(list_blocks(page, "python"), 1)
+]
 
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """The working directory of a reader, with the files that the pages name."""
+    """The working directory of a reader, with the images that the pages name."""
     (tmp_path / "photos").mkdir()
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     for name in ("flower.jpg", "photos/a.jpg"):
@@ -50,27 +58,24 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
-@with_blocks("python")
-def test_python(page, desk):
-    """Scripts run; models, hooks and comparisons of configs can be built.
+@pytest.mark.parametrize(("page", "block"), PYTHON)
+def test_python(page, block, desk):
+    """A script runs; the model, the hooks and the comparison of a config are built.
 
     A block whose first line is ``# NAME.py`` is that file for the rest of the page.
     """
-    for number, block in enumerate(list_blocks(page, "python")):
-        named = re.match(r"# (\w+\.py)\n", block)
-        file = desk / (named[1] if named else f"block_{number}.py")
-        file.write_text(block)
-        if re.search(r"^(import|from) ", block, re.M):
-            exec(compile(block, file, "exec"), {})
-        else:
-            build(file, desk)
-
-
-def build(file, desk):
-    text = file.read_text()
-    if "mmdet::" in text:
-        pytest.importorskip("mmdet.models", reason="needs mmdet and mmcv's operators")
-    if "HuggingFace" in text:
+    file = desk / "block.py"
+    for other in list_blocks(page, "python"):
+        if named := re.match(r"# (\w+\.py)\n", other):
+            (desk / named[1]).write_text(other)
+    file.write_text(block)
+    for text, package in NEEDS.items():
+        if text in block:
+            pytest.importorskip(package)
+    if re.search(r"^(import|from) ", block, re.M):
+        exec(compile(block, file, "exec"), {})
+        return
+    if "my-resnet" in block:
         save_hugging_face_model(desk / "my-resnet")
     cfg = Config.fromfile(file)
     if "arms" in cfg:
@@ -79,13 +84,14 @@ def build(file, desk):
     assert "model" in cfg or "custom_hooks" in cfg
     init_default_scope(cfg.get("default_scope", "mmpretrain"))
     if "model" in cfg:
-        MODELS.build(cfg.model)
+        assert get_resizer(MODELS.build(cfg.model))
     for hook in cfg.get("custom_hooks", []):
         HOOKS.build(hook)
 
 
 def save_hugging_face_model(folder):
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     config = transformers.ResNetConfig(
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_labels=5
     )
