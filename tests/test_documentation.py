@@ -11,10 +11,10 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from conftest import ROOT
 from mmresizer.comparison.spec import load_spec
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import HOOKS, MODELS
