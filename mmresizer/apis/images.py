@@ -25,7 +25,7 @@ def list_images(
 
     Args:
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
-            such as "photos/**/*.jpg"; arrays of shape (H, W, 3), uint8, BGR; tensors of
+            (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR; tensors of
             shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
         out_dir (str | os.PathLike, optional): Output folder: what lies in it is not
             taken from a folder or pattern above it.

@@ -195,7 +195,7 @@ def predict_quality(
         model (str | os.PathLike | Config | nn.Module | QualityPredictor): See
             :class:`QualityPredictor`.
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
-            such as "photos/**/*.jpg"; arrays of shape (H, W, 3), uint8, BGR, as OpenCV
+            (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
             reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
         checkpoint (str | os.PathLike, optional): See :class:`QualityPredictor`.
         out_dir (str | os.PathLike, optional): A folder for outputs, to which nothing is

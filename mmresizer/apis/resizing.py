@@ -101,7 +101,7 @@ def resize_images(
         model (str | os.PathLike | Config | nn.Module | ImageResizer): See
             :class:`ImageResizer`.
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
-            such as "photos/**/*.jpg"; arrays of shape (H, W, 3), uint8, BGR, as OpenCV
+            (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
             reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
         checkpoint (str | os.PathLike, optional): See :class:`ImageResizer`.
         out_dir (str | os.PathLike, optional): Folder for PNG files in place of returned

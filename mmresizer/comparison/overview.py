@@ -33,7 +33,7 @@ _HEADER = (
 
 
 def render_comparison_pages(root: Path) -> dict[Path, str]:
-    """Renders the tables of ``README.md`` and ``docs/stability.md``.
+    """Renders the tables of ``docs/results.md`` and ``docs/stability.md``.
 
     They list what published comparisons gave.
 
@@ -48,7 +48,7 @@ def render_comparison_pages(root: Path) -> dict[Path, str]:
     """
     results = root / "comparisons" / "results"
     tables = {
-        root / "README.md": render_overview(results, "comparisons/results"),
+        root / "docs" / "results.md": render_overview(results, "../comparisons/results"),
         root / "docs" / "stability.md": render_steadiness(
             results / "stability_flowers12_lite0"
         ),

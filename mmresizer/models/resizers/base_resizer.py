@@ -118,7 +118,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             x (Tensor): Images of shape (N, C, H, W).
 
         Returns:
-            Tensor: Images of shape (N, C, *output_size) or
+            Tensor: Images of shape ``(N, C, *output_size)`` or
             (N, C, floor(H * scale_factor), floor(W * scale_factor)).
         """
 
