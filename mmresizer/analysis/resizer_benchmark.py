@@ -5,6 +5,7 @@ import ctypes
 import math
 import platform
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -65,7 +66,7 @@ class Arm:
         module, *variants = text.split("+")
         if not set(variants) <= set(VARIANTS):
             raise ValueError(f"variants are {', '.join(VARIANTS)}, got {text!r}")
-        return cls(module, **dict.fromkeys(variants, True))
+        return cls(module, "channels_last" in variants, "compiled" in variants)
 
     def __str__(self) -> str:
         """The arm in the results, but for its type."""
@@ -115,25 +116,6 @@ class Measurement:
     bound_ms: float | None
 
 
-class Layers(nn.Module):
-    """A learned resizer whose layers are called one by one, as the paper draws them."""
-
-    def __init__(self, resizer: LearnedResizer):
-        super().__init__()
-        self.resizer = deepcopy(resizer)
-        for module in self.resizer.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Resizes a batch of images."""
-        r = self.resizer
-        y = z = r.interpolate(r.stem(x))
-        for block in r.blocks:
-            z = z + block.layer2(block.act(block.layer1(z)))
-        return r.interpolate(x) + r.out(y + r.fuse(z))
-
-
 def benchmark_resizer(
     out_dir: str,
     sizes: Sequence[tuple[Size, Size]],
@@ -153,11 +135,12 @@ def benchmark_resizer(
         batch_sizes (Sequence[int]): Numbers of images.
         modes (Sequence[str]): Of :data:`MODES`; a training step is forward and backward
             pass.
-        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What the memory
-            of a GPU does not hold is left out, with a message.
+        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What does not
+            fit the memory of a GPU is left out, with a message.
         dtypes (Sequence[str]): Of :data:`DTYPES`; in training, of autocast.
         backbones (Sequence[Arm]): Models of MMPretrain whose backbones are measured at
-            the output size, alone and behind the learned resizer.
+            the output size, alone and behind the learned resizer. One that does not
+            take a type is left out, with a message.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
 
@@ -238,8 +221,13 @@ class _Case:
             run = self._prepare(arm)
             try:
                 run()
-            except torch.OutOfMemoryError:
-                print(f"left out: {arm}, {arm.dtype}: the GPU's memory is too small")
+            except RuntimeError as e:
+                # Models of others may not take a type, and a GPU may be too small.
+                out_of_memory = isinstance(e, torch.OutOfMemoryError)
+                if arm.module in MODULES and not out_of_memory:
+                    raise
+                reason = str(e).partition("\n")[0]
+                print(f"left out: {arm}, {arm.dtype}: {reason}", file=sys.stderr)
                 continue
             self.runs[arm] = run
         times = _time(self.runs, repeats)
@@ -311,10 +299,10 @@ class _Case:
         if arm.channels_last:
             x = x.to(memory_format=torch.channels_last)
             module = deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        call: Callable[[Tensor], Any] = module
+        call = module.forward_plain if arm.module == "layers" else module
         if arm.compiled:
             torch._dynamo.reset()  # or the second size would be any size
-            call = torch.compile(module, dynamic=False)
+            call = torch.compile(call, dynamic=False)
         if self.mode == "inference":
 
             @torch.no_grad()
@@ -336,11 +324,9 @@ class _Case:
 
         return step
 
-    def _make_module(self, arm: Arm) -> nn.Module:
+    def _make_module(self, arm: Arm) -> Any:
         if arm.module == "interpolation":
             return InterpolationResizer(self.output_size)
-        if arm.module == "ours":
-            return self.resizer
         if arm.module == "strided":
             return self.strided
         if arm.module == "with_cp":
@@ -348,7 +334,7 @@ class _Case:
             resizer.with_cp = True
             return resizer
         if arm.module in MODULES:
-            return Layers(self.resizer)
+            return deepcopy(self.resizer)
         from mmpretrain import get_model
 
         try:
@@ -366,13 +352,13 @@ class _Case:
         return nn.Sequential(deepcopy(self.resizer), backbone)
 
     def _count_gflop(self, resizer: LearnedResizer) -> float:
-        module = Layers(resizer)
+        layers = deepcopy(resizer).forward_plain
         with FlopCounterMode(display=False) as counter:
             if self.mode == "training":
-                module(self.x).sum().backward()
+                layers(self.x).sum().backward()
             else:
                 with torch.no_grad():
-                    module(self.x)
+                    layers(self.x)
         return counter.get_total_flops() / self.batch / 1e9
 
 
