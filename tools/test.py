@@ -2,11 +2,11 @@
 
 import argparse
 
-import torch
-
 from mmresizer.apis import enable_tta, evaluate_model, set_visualization
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, load_run_config
+
+import torch
 
 
 def parse_args() -> argparse.Namespace:

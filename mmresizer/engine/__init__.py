@@ -3,6 +3,7 @@
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (
     DivergedError,
+    ProgressBarHook,
     RecordRunHook,
     ResizerOptimizerHook,
     ResizerVisualizationHook,
@@ -10,6 +11,7 @@ from .hooks import (
 
 __all__ = [
     "DivergedError",
+    "ProgressBarHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",

@@ -6,11 +6,11 @@ machine share its cores. Compare ratios.
 
 import argparse
 
-import torch
-
 from mmresizer.apis.benchmark import ARMS, DTYPES, MODES, benchmark_resizer
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
+
+import torch
 
 
 def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:

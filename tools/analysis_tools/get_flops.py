@@ -4,8 +4,6 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 
-from torch import nn
-
 from mmresizer.apis.costs import (
     DEFAULT_SIZE,
     ModelCosts,
@@ -17,6 +15,8 @@ from mmresizer.apis.costs import (
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, load_config, positive_int
+
+from torch import nn
 
 FACTORS = (1, 1.5, 2, 3, 4)
 INPUTS_HEADER = (
