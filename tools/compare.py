@@ -6,14 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
 from mmresizer.comparison.compare import compare
 from mmresizer.comparison.executors import LocalExecutor, RayExecutor
 from mmresizer.comparison.report import render, write_report
 from mmresizer.comparison.spec import load_spec
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
+
+from mmengine.logging import MMLogger
 
 
 def number_of_gpus(text: str) -> float:

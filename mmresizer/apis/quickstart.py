@@ -5,15 +5,14 @@ from pathlib import Path
 
 import torch
 from mmengine.hub import get_config
+from mmengine.logging import MessageHub
 from PIL import Image
 
 from mmresizer.analysis.flops import count_macs, count_parameters
-from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
 from mmresizer.visualization import draw_resizer
 
-from .testing import evaluate_model
 from .training import train_model
 
 ARMS = {
@@ -40,22 +39,21 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
     """
     folder = Path(work_dir)
     rows = []
-    for name, prefix in ARMS.items():
-        print(f"Training with the {name} resizer ...", flush=True)
+    for i, (name, prefix) in enumerate(ARMS.items(), 1):
+        print(f"Training {i} of {len(ARMS)}: {name}", flush=True)
         cfg = get_config(CONFIG.format(prefix))
         cfg.launcher = "none"
         cfg.work_dir = str(folder / prefix)
         cfg.log_level = "ERROR"
         cfg.randomness = dict(seed=seed)
+        cfg.custom_hooks = [dict(type="mmresizer.ProgressBarHook", title=name)]
         del cfg.default_hooks["resizer"]  # its pictures
         start = time.perf_counter()
         # The Runner adds to the config that it is given.
-        train_model(cfg.copy())
+        model = train_model(cfg.copy()).eval()
         seconds = time.perf_counter() - start
-        checkpoint = str(folder / prefix / f"epoch_{cfg.train_cfg.max_epochs}.pth")
-        accuracy = evaluate_model(cfg.copy(), checkpoint)["accuracy/top1"]
-
-        model = load_model(cfg, checkpoint)
+        metrics = MessageHub.get_current_instance()
+        accuracy = metrics.get_scalar("val/accuracy/top1").current()
         resizer = get_resizer(model)
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
         size = dataset[0]["inputs"].shape[-2:]

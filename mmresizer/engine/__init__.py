@@ -2,20 +2,16 @@
 
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (
-    ClipResizerGradHook,
-    DistillationHook,
     DivergedError,
-    RecomputeNormsHook,
+    ProgressBarHook,
     RecordRunHook,
     ResizerOptimizerHook,
     ResizerVisualizationHook,
 )
 
 __all__ = [
-    "ClipResizerGradHook",
-    "DistillationHook",
     "DivergedError",
-    "RecomputeNormsHook",
+    "ProgressBarHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",

@@ -4,8 +4,6 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 
-from torch import nn
-
 from mmresizer.analysis.costs import (
     DEFAULT_SIZE,
     ModelCosts,
@@ -18,6 +16,8 @@ from mmresizer.config.loading import load_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
+
+from torch import nn
 
 FACTORS = (1, 1.5, 2, 3, 4)
 INPUTS_HEADER = (
