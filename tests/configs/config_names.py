@@ -56,6 +56,20 @@ def run_command(command, n):
     return ROOT / config, args.cfg_options
 
 
+def load_recipe(config, folder):
+    """Loads a config with the recipe for trained backbones, as CUB's page shows it."""
+    page = (ROOT / "configs/cub/README.md").read_text()
+    (block,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        if "resizer_adamw" in block
+    ]
+    block, count = re.subn(r"mmresizer::cub/[\w-]+\.py", str(config), block)
+    assert count == 1
+    (folder / "recipe.py").write_text(block)
+    return load_config(str(folder / "recipe.py"))
+
+
 def load_at(command, n, path: Path | None = None):
     """Loads the config of a command with its options for n, or another config."""
     config, options = run_command(command, n)

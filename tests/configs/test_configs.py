@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from config_names import NAME, pick_representatives
+from config_names import NAME, load_recipe, pick_representatives
 from mmengine.config import Config
 from mmengine.hub import get_config
 from modelindex.load_model_index import load
@@ -256,24 +256,19 @@ def test_resolution_is_set_in_one_place():
     assert files == {"1": {"in1k_224"}, "2": {"in1k_448"}}
 
 
-def test_recipe_on_the_page_of_cub(tmp_path):
+CUB = sorted((ROOT / "configs/cub").glob("resizer*.py"))
+
+
+@pytest.mark.parametrize("path", params(CUB))
+def test_recipe_on_the_page_of_cub(path, tmp_path):
     """It is the plain config, but for the resizer's start, norms and steps."""
-    page = (ROOT / "configs/cub/README.md").read_text()
-    (block,) = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-        if "resizer_adamw" in block
-    ]
-    (tmp_path / "recipe.py").write_text(block)
-    cfg = load_config(str(tmp_path / "recipe.py")).to_dict()
-    (name,) = re.findall(r"mmresizer::cub/(.*)\.py", block)
-    plain = load_once(ROOT / f"configs/cub/{name}.py").to_dict()
+    cfg = load_recipe(path, tmp_path).to_dict()
     (hook,) = cfg.pop("custom_hooks")
     assert hook.pop("_scope_") == "mmresizer"
     assert hook == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
     resizer = cfg["model"]["resizer"]
     assert (resizer.pop("zero_init"), resizer.pop("norm_cfg")) == (True, None)
-    assert drop_scopes(cfg) == plain
+    assert drop_scopes(cfg) == drop_scopes(load_once(path).to_dict())
 
 
 def drop_scopes(settings):

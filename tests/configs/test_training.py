@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from config_names import NAME, load_at, read_commands
+from config_names import NAME, load_at, load_recipe, read_commands
 from mmengine.config import Config
 
 from mmresizer.apis import train_model
@@ -155,6 +155,8 @@ OTHER_INPUTS = {
     "resizerx2_mobilenet-v2_8xb32-ft_in1k_224px": 368,
     "resizerx2_densenet121_8xb32-ft_ava_224px": 320,
 }
+# One that trains with the recipe for trained backbones, as its page shows it.
+RECIPE = "resizerx2_resnet50_1xb8_cub_448px"
 
 
 # Backbones and necks of a tenth of the weights, on images of a tenth of the size.
@@ -197,6 +199,8 @@ def test_two_iterations(name, tmp_path, monkeypatch):
     if name in OTHER_INPUTS:
         command = read_commands(find(name).parent.name)[0]
         cfg = load_at(command, OTHER_INPUTS[name], find(name))
+    if name == RECIPE:
+        cfg = load_recipe(find(name), tmp_path)
     dataset = cfg.train_dataloader.dataset
     if "data_root" in dataset:
         FAMILIES[name](tmp_path / dataset.data_root)
