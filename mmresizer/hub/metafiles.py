@@ -35,6 +35,9 @@ _DATASETS = {
     "imagewoof": "Imagewoof",
     "in1k": "ImageNet-1k",
     "textured-shapes": "TexturedShapes",
+    "cub-100": "CUB-200-2011 (100 species)",
+    "deep-pcb-patches": "DeepPCB (patches of 96 px)",
+    "playing-cards": "Playing cards",
 }
 
 
@@ -133,6 +136,10 @@ def _find_library(cfg: Config) -> dict[str, str]:
 def _describe_resizer(resizer: dict) -> str:
     if resizer["type"] == "mmresizer.LearnedResizer":
         parts = ["learned"]
+        if resizer.get("antialias"):
+            parts.append("antialiased")
+        if (stride := resizer.get("stem_stride", 1)) > 1:
+            parts.append(f"stride {stride}")
         if resizer.get("zero_init"):
             parts.append("zero_init")
         if resizer.get("norm_cfg", {}) is None:
