@@ -77,8 +77,8 @@ def test_line_of_detectors(detector):
         cfg[f"{name}_dataloader"].dataset.pipeline for name in ("train", "val", "test")
     ]
     scales = [step.scale for steps in pipelines for step in steps if "scale" in step]
-    assert scales == [(1666, 1000)] * 3
-    assert MODELS.build(cfg.model.resizer).get_output_size((1000, 1666)) == (800, 1333)
+    assert scales == [(1667, 1000)] * 3
+    assert MODELS.build(cfg.model.resizer).get_output_size((1000, 1667)) == (800, 1333)
     assert cfg.model.data_preprocessor.pad_size_divisor == 40
 
 
