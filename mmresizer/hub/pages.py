@@ -18,7 +18,7 @@ _HEADER = (
     "in -> out (px)",
     "params (M)",
     "GMAC (resizer / total)",
-    "latency ratio to control",
+    "latency ratio to baseline",
     "published (source)",
     "ours (measured)",
     "config",
@@ -40,10 +40,10 @@ _WEIGHTS_HEADER = (
 _INTRODUCTION = """\
 # Model zoo
 
-Each learned config and its control: the same pixels in, the same output, the same
+Each learned config and its baseline: the same pixels in, the same output, the same
 recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates of
 convolutions and matrix products for one image. The latency ratio is the time of the
-learned model over that of its control, in inference, batch 8, on 2 cores of an AMD
+learned model over that of its baseline, in inference, batch 8, on 2 cores of an AMD
 EPYC; the ranges, of which some are wide, are in
 [docs/benchmarks](docs/benchmarks/README.md#whole-models). Results are top-1 accuracies
 in %, or what is named, of the last epoch, no checkpoint picked. Published figures are
@@ -96,7 +96,7 @@ def render_zoo_pages(root: Path) -> dict[Path, str]:
 
 
 def _sort_key(model: dict) -> tuple[str, float, str]:
-    """Puts a learned config below its control, and inputs of a recipe in order."""
+    """Puts a learned config below its baseline, and inputs of a recipe in order."""
     head, _, recipe = model["Name"].partition("_")
     resizer, factor = re.fullmatch(r"(.*)x([\d.]+)", head).groups()  # type: ignore[union-attr]
     return recipe, float(factor), resizer
