@@ -1,4 +1,4 @@
-"""Trains detectors with several seeds and compares them with the first, the control."""
+"""Trains detectors with several seeds and compares them with the baseline."""
 
 import argparse
 
@@ -11,7 +11,7 @@ def main() -> None:
     """Writes results.csv and summary.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "configs", nargs="+", metavar="CONFIG", help="config files, the control first"
+        "configs", nargs="+", metavar="CONFIG", help="config files, the baseline first"
     )
     parser.add_argument("--work-dir", required=True, help="folder for runs and results")
     parser.add_argument("--seeds", nargs="+", type=seed, default=[0, 1, 2])

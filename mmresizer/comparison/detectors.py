@@ -1,4 +1,4 @@
-"""Detectors against their control: mean average precision with intervals over seeds."""
+"""Detectors against their baseline: average precision, with intervals over seeds."""
 
 import csv
 import hashlib
@@ -52,7 +52,7 @@ def compare_detectors(
     are not repeated.
 
     Args:
-        configs (Sequence[str]): Config files; the first one is the control.
+        configs (Sequence[str]): Config files; the first one is the baseline.
         work_dir (str): Folder for the runs, ``results.csv`` (a row a run) and
             ``summary.md``.
         seeds (Sequence[int]): At least 2. Defaults to (0, 1, 2).
@@ -67,7 +67,7 @@ def compare_detectors(
     names = [Path(path).stem for path in configs]
     if len(configs) < 2 or len(set(names)) < len(names):
         raise InputError(
-            "a comparison needs a control and at least one other config, each of a "
+            "a comparison needs a baseline and at least one other config, each of a "
             f"name of its own, but got {', '.join(names) or 'none'}"
         )
     if len(set(seeds)) < max(MIN_SEEDS, len(seeds)):
@@ -126,8 +126,8 @@ def summarize(path: Path) -> str:
         arms: dict[str, dict[int, dict[str, str]]] = {}
         for row in rows:
             arms.setdefault(row["config"], {})[int(row["seed"])] = row
-        control, *others = arms
-        return _render(arms, control, others)
+        baseline, *others = arms
+        return _render(arms, baseline, others)
     except (OSError, KeyError, ValueError, TypeError) as e:
         raise InputError(
             f"{str(path)!r} is no table of compared detectors ({e})"
@@ -135,19 +135,19 @@ def summarize(path: Path) -> str:
 
 
 def _render(
-    arms: dict[str, dict[int, dict[str, str]]], control: str, others: Sequence[str]
+    arms: dict[str, dict[int, dict[str, str]]], baseline: str, others: Sequence[str]
 ) -> str:
     def values(name: str, metric: str) -> list[float]:
         return [100 * float(row[metric]) for _, row in sorted(arms[name].items())]
 
     def differences(name: str, metric: str) -> list[float]:
-        pairs = zip(values(name, metric), values(control, metric), strict=True)
+        pairs = zip(values(name, metric), values(baseline, metric), strict=True)
         return [ours - theirs for ours, theirs in pairs]
 
     # COCO's -1: there are no objects of the size.
-    metrics = [name for name in _METRICS if min(values(control, name)) >= 0]
-    first = next(iter(arms[control].values()))
-    seeds = ", ".join(map(str, sorted(arms[control])))
+    metrics = [name for name in _METRICS if min(values(baseline, name)) >= 0]
+    first = next(iter(arms[baseline].values()))
+    seeds = ", ".join(map(str, sorted(arms[baseline])))
     names = [metric.replace("_", " ") for metric in metrics]
     rows = []
     for name, runs in arms.items():
@@ -168,17 +168,17 @@ def _render(
         intervals = [mean_interval(differences(name, metric)) for metric in metrics]
         paired.append([name, *map(show_difference, intervals)])
     return f"""\
-# Detectors against their control
+# Detectors against their baseline
 
 Box average precision of COCO (%) after the last epoch; no checkpoint is picked. Seeds
 {seeds}; mean and 95 % interval by Student's t over the seeds, the images taken as
 given. GMAC: 10^9 multiply-accumulates for one image. Latency ratio: median time of
 predictions for {_BATCH} validation images, by the weights of the first seed, over the
-control's, measured in turns.
+baseline's, measured in turns.
 
 {make_table(("config", *names, *costs), rows)}
 
-## Differences to {control}
+## Differences to {baseline}
 
 In points, paired by seed.
 

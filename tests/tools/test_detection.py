@@ -137,10 +137,10 @@ def test_compares(run_tool, trained, tmp_path):
     """One run is there already, and is not repeated."""
     config, _, _ = trained
     data_root = config.parent / "shapes"
-    control = write_config(tmp_path, data_root, "bilinear")
+    baseline = write_config(tmp_path, data_root, "bilinear")
     learned = write_config(tmp_path, data_root)
     command = (
-        "compare_detectors.py", control, learned, "--work-dir", tmp_path / "out",
+        "compare_detectors.py", baseline, learned, "--work-dir", tmp_path / "out",
         "--seeds", 0, 1,
     )  # fmt: skip
     status, output = run_tool(*command)
@@ -168,10 +168,10 @@ def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
     """A signal to the tool alone; the folder is free for the same command again."""
     config, _, _ = trained
     data_root = config.parent / "shapes"
-    control = write_config(tmp_path, data_root, "bilinear", "")
+    baseline = write_config(tmp_path, data_root, "bilinear", "")
     learned = write_config(tmp_path, data_root)
     tool = ROOT / "tools" / "compare_detectors.py"
-    command = [sys.executable, tool, control, learned, "--work-dir", tmp_path / "out"]
+    command = [sys.executable, tool, baseline, learned, "--work-dir", tmp_path / "out"]
     process = subprocess.Popen(
         [*map(str, command)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -235,7 +235,7 @@ def test_refuses_a_damaged_table(tmp_path):
 @pytest.mark.parametrize(
     ("configs", "seeds", "expected"),
     [
-        (["a.py"], (0, 1), "a control and at least one other config"),
+        (["a.py"], (0, 1), "a baseline and at least one other config"),
         (["a.py", "x/a.py"], (0, 1), "each of a name of its own, but got a, a"),
         (["a.py", "b.py"], (0,), r"at least 2 seeds, each once, but got \[0\]"),
         (["a.py", "b.py"], (1, 1), r"each once, but got \[1, 1\]"),
