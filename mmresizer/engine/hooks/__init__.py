@@ -3,7 +3,8 @@
 from .clip_resizer_grad_hook import ClipResizerGradHook
 from .distillation_hook import DistillationHook
 from .recompute_norms_hook import RecomputeNormsHook
-from .record_run_hook import DivergedError, RecordRunHook
+from .record_metrics_hook import DivergedError, RecordMetricsHook
+from .record_run_hook import RecordRunHook
 from .resizer_optimizer_hook import ResizerOptimizerHook
 from .resizer_visualization_hook import ResizerVisualizationHook
 
@@ -12,6 +13,7 @@ __all__ = [
     "DistillationHook",
     "DivergedError",
     "RecomputeNormsHook",
+    "RecordMetricsHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",
