@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .executors import Executor
-from .folder import work_folder
+from .folder import run_folder, work_folder
 from .report import draw_arms, measure_latency, write_arms, write_report, write_runs
 from .runs import STAGE1, Run
 from .scheduler import Scheduler
@@ -67,11 +67,11 @@ def plan_runs(spec: Spec, folder: Path) -> list[Run]:
     for seed in spec.seeds:
         parent = None
         if spec.stage1 is not None:
-            where = folder / "runs" / STAGE1 / f"seed{seed}"
+            where = run_folder(folder, STAGE1, seed)
             parent = Run(STAGE1, seed, where, spec.stage1)
             runs.append(parent)
         for arm in spec.arms:
-            where = folder / "runs" / arm.folder / f"seed{seed}"
+            where = run_folder(folder, arm.folder, seed)
             run = Run(arm.name, seed, where, arm.cfg, parent, spec.checkpoint)
             runs.append(run)
     return runs

@@ -41,3 +41,14 @@ def work_folder(work_dir: str) -> Iterator[Path]:
             f"the disk of --work-dir {work_dir!r} is full; make room, and the same "
             "command goes on with the runs that are left"
         ) from e
+
+
+def run_folder(folder: Path, arm: str, seed: int) -> Path:
+    """Returns the folder of a run.
+
+    Args:
+        folder (Path): Of the comparison.
+        arm (str): Name of the arm, as a folder.
+        seed (int): Seed of the comparison.
+    """
+    return folder / "runs" / arm / f"seed{seed}"
