@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from mmresizer.analysis.costs import build_model_to_count, input_size, model_costs
-from mmresizer.analysis.pair_benchmark import measure_latencies
+from mmresizer.analysis.timing import measure_latencies
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import check_data, find_task
 from mmresizer.config.loading import load_config
@@ -20,7 +20,7 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import write_atomically
-from mmresizer.utils.tables import make_table
+from mmresizer.utils.tables import make_table, write_csv
 
 from .executors import Executor, LocalExecutor
 from .folder import run_folder, work_folder
@@ -31,8 +31,6 @@ from .statistics import MIN_SEEDS, mean_interval
 
 _METRICS = ("mAP", "mAP_50", "mAP_s", "mAP_m", "mAP_l")
 _RECORDED = {name: f"coco/bbox_{name}" for name in _METRICS}
-_COSTS = ("parameters", "gmac", "resizer_gmac", "latency_ratio")
-_FIELDS = ("config", "seed", *_METRICS, *_COSTS, "machine", "date")
 _BATCH = 4  # images, for the latency
 
 
@@ -119,10 +117,7 @@ def _compare(
         for run in runs
         if run.arm == name
     ]
-    with (folder / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, _FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "results.csv", rows)
     write_atomically(folder / "summary.md", summarize(folder / "results.csv"))
     return rows
 
