@@ -1,25 +1,24 @@
 """Latency of whole models: learned configs against their baselines."""
 
-import csv
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from torch.utils.benchmark import Timer
 
 from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
 from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import write_csv
 
 from .costs import check_input_size, input_size
 from .detector_costs import take_images_alone
+from .timing import check_device_option, measure_latencies
 
 
 @dataclass
@@ -68,8 +67,7 @@ def benchmark_pairs(
         InputError: If a config has no baseline or no fixed input size, ``out`` is no
             CSV file or there is no such device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    check_device_option(device)
     if out is not None and Path(out).suffix != ".csv":
         raise InputError(f"--out must be a .csv file, but got {out!r}")
     pairs = [(path, find_baseline(path)) for path in configs]
@@ -84,11 +82,7 @@ def benchmark_pairs(
         )
         if out is not None:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
-            with open(out, "w", newline="") as file:
-                names = [field.name for field in fields(PairMeasurement)]
-                writer = csv.DictWriter(file, names, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(map(asdict, rows))
+            write_csv(Path(out), list(map(asdict, rows)))
     return rows
 
 
@@ -106,33 +100,6 @@ def find_baseline(path: str) -> str:
             "baseline bilinearx... beside it"
         )
     return str(baseline)
-
-
-def measure_latencies(
-    models: Sequence[nn.Module], images: Sequence[Tensor], repeats: int = 7
-) -> list[list[float]]:
-    """Measures the inference of models in turns, so that all see the same disturbance.
-
-    Args:
-        models (Sequence[nn.Module]): Are set to evaluation.
-        images (Sequence[Tensor]): For each model a batch of shape (N, C, H, W).
-        repeats (int): Number of batches of each model. Defaults to 7.
-
-    Returns:
-        list[list[float]]: For each repeat the seconds of each model.
-    """
-    timers = [
-        Timer(
-            "model(images)",
-            globals=dict(model=model.eval(), images=batch),
-            num_threads=torch.get_num_threads(),
-        )
-        for model, batch in zip(models, images, strict=True)
-    ]
-    with torch.no_grad():
-        for timer in timers:
-            timer.timeit(2)  # the first chooses kernels and allocates
-        return [[timer.timeit(1).mean for timer in timers] for _ in range(repeats)]
 
 
 def _measure(

@@ -1,6 +1,5 @@
 """Speed and memory of the learned resizer, against its layers called one by one."""
 
-import csv
 import ctypes
 import math
 import platform
@@ -9,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -26,6 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import make_row, make_table, write_csv
+
+from .timing import check_device_option, time_in_turns
 
 # What is measured; those of the first line are the learned resizer.
 RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
@@ -150,8 +152,7 @@ def benchmark_resizer(
     Raises:
         InputError: If there is no such device or model, or ONNX Runtime is missing.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    check_device_option(device)
     if any(arm.module == "onnxruntime" for arm in arms):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(
@@ -178,7 +179,7 @@ def benchmark_resizer(
                 case = _Case(mode, input_size, output_size, batch, device)
                 measured = case.measure(wanted, repeats, best)
                 for row in measured:
-                    print(_markdown_row(row), flush=True)
+                    print(make_row(_cells(row)), flush=True)
                 rows += measured
                 # What is measured is kept, whatever happens to the next case.
                 _write(rows, folder)
@@ -364,19 +365,12 @@ class _Case:
 
 def _time(runs: dict, repeats: int) -> dict:
     """Returns the median time of each function, in seconds."""
-    timers = {
-        name: Timer("run()", globals=dict(run=run), num_threads=torch.get_num_threads())
-        for name, run in runs.items()
-    }
-    numbers: dict = {}
-    for name, timer in timers.items():
-        timer.timeit(2)  # the first compiles, chooses kernels and allocates
-        numbers[name] = max(1, int(0.05 / timer.timeit(1).mean))
-    times: dict = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, timer in timers.items():
-            times[name].append(timer.timeit(numbers[name]).mean)
-    return {name: median(values) for name, values in times.items()}
+    timers = [
+        Timer("run()", globals=dict(run=run), num_threads=torch.get_num_threads())
+        for run in runs.values()
+    ]
+    times = zip(*time_in_turns(timers, repeats, min_seconds=0.05), strict=True)
+    return dict(zip(runs, map(median, times), strict=True))
 
 
 def _measure_peak(run: Callable[[], object], device: str) -> float | None:
@@ -484,36 +478,28 @@ _FORMATS = {
 }
 
 
-def _markdown_row(row: Measurement) -> str:
+def _cells(row: Measurement) -> list[str]:
     values = asdict(row)
-    cells = (
+    return [
         "" if values[k] is None else _FORMATS.get(k, "{}").format(values[k])
         for k in _COLUMNS
-    )
-    return f"| {' | '.join(cells)} |"
+    ]
 
 
 def _write(rows: list[Measurement], folder: Path) -> None:
     """Writes the table, for programs and for people, and the plot."""
-    with (folder / "results.csv").open("w", newline="") as f:
-        writer = csv.DictWriter(f, [field.name for field in fields(Measurement)])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {
-                    k: f"{v:.6g}" if isinstance(v, float) else v
-                    for k, v in asdict(row).items()
-                }
-            )
+    shown = [
+        {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()}
+        for row in rows
+    ]
+    write_csv(folder / "results.csv", shown)
     first = rows[0]
     lines = [
         f"{first.machine}, {first.device}, {first.threads} threads, torch "
         f"{first.torch}, {first.date}. Speed-up and memory ratio are against the plain "
         "eager layers in float32.",
         "",
-        f"| {' | '.join(_COLUMNS.values())} |",
-        f"|{' --- |' * len(_COLUMNS)}",
-        *map(_markdown_row, rows),
+        make_table([*_COLUMNS.values()], map(_cells, rows)),
     ]
     (folder / "results.md").write_text("\n".join(lines) + "\n")
     _plot(rows).savefig(folder / "results.png", dpi=100)

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmresizer.analysis.costs import build_model_to_count, model_costs
-from mmresizer.analysis.pair_benchmark import measure_latencies
+from mmresizer.analysis.timing import measure_latencies
 from mmresizer.config.building import build_model
 from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer

@@ -4,6 +4,7 @@ from .distributed import check_num_processes, leave_distributed, setup_distribut
 from .hooks import (
     DivergedError,
     ProgressBarHook,
+    RecordMetricsHook,
     RecordRunHook,
     ResizerOptimizerHook,
     ResizerVisualizationHook,
@@ -12,6 +13,7 @@ from .hooks import (
 __all__ = [
     "DivergedError",
     "ProgressBarHook",
+    "RecordMetricsHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",

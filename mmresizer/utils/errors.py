@@ -32,10 +32,10 @@ def check_int(name: str, value: object, least: int) -> None:
 
 
 @contextmanager
-def exit_on_input_error() -> Iterator[None]:
+def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.
 
-    When the user interrupts it, the status is 130.
+    When the user interrupts it, the sentence is ``interrupted`` and the status 130.
 
     Any other exception passes, with its traceback: it is a bug. In a distributed job
     each process speaks for itself, since the fault may be on its machine alone.
@@ -44,7 +44,7 @@ def exit_on_input_error() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         sys.exit(130)
     except (InputError, OSError) as e:
         if os.environ.get("MMRESIZER_DEBUG", "0") != "0":

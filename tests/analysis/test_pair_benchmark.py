@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmresizer.analysis import pair_benchmark
+from mmresizer.analysis import timing
 from mmresizer.analysis.pair_benchmark import benchmark_pairs
 from mmresizer.models import LearnedResizer
 from mmresizer.utils import InputError
@@ -29,7 +29,7 @@ def timed(monkeypatch):
         def timeit(self, number):
             return SimpleNamespace(mean=next(self.times))
 
-    monkeypatch.setattr(pair_benchmark, "Timer", Timer)
+    monkeypatch.setattr(timing, "Timer", Timer)
     return models
 
 

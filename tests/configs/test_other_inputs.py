@@ -13,11 +13,11 @@ import yaml
 from config_names import NAME, load_at, read_commands
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
-
-from conftest import ROOT
 from mmresizer.apis.checks import build_model, has_mmdet
 from mmresizer.apis.comparison.spec import load_spec
 from mmresizer.apis.costs import model_costs
+
+from conftest import ROOT
 from mmresizer.registry import DATASETS, MODELS
 from mmresizer.utils.cli import load_config
 
@@ -157,7 +157,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
     options = {"config": f"mmresizer::imagenet/{name.format('bilinearx2')}.py"}
     spec = load_spec(str(sweep), None if setting else options)
 
-    assert [(arm.name, arm.control) for arm in spec.arms] == [
+    assert [(arm.name, arm.baseline) for arm in spec.arms] == [
         *((f"bilinear {size} px", True) for size in INPUTS),
         *((f"learned {size} px", False) for size in INPUTS),
     ]
@@ -166,7 +166,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
     flops = {model["Name"]: model["Metadata"]["FLOPs"] for model in file["Models"]}
     for arm, size in zip(spec.arms, INPUTS * 2, strict=True):
         assert (arm.input_size, arm.output_size) == ((size, size), (224, 224))
-        kind = "bilinear" if arm.control else "resizer"
+        kind = "bilinear" if arm.baseline else "resizer"
         config = name.format(f"{kind}x{round(size / 224, 2):g}")
         if size in (224, 448):
             assert arm.macs == flops[config]
@@ -179,7 +179,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
         for part in ("train", "val", "test"):
             image = load_image(arm.cfg[f"{part}_dataloader"].dataset, tmp_path)
             assert image.shape == (3, size, size)
-    costs = [arm.macs for arm in spec.arms if not arm.control]
+    costs = [arm.macs for arm in spec.arms if not arm.baseline]
     assert costs == sorted(set(costs))
 
 
