@@ -2,16 +2,14 @@
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from mmresizer.datasets.transforms import LoadImage
 from mmresizer.utils import InputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
@@ -30,6 +28,11 @@ class Source(NamedTuple):
 
     image: str | Tensor
     name: str
+
+    @property
+    def label(self) -> str:
+        """What results and messages call it: the path of a file, or the number."""
+        return self.image if isinstance(self.image, str) else self.name
 
 
 def list_images(
@@ -56,7 +59,7 @@ def list_images(
     sources: list[Source] = []
     for image in _to_list(images):
         if isinstance(image, np.ndarray | Tensor):
-            tensors = enumerate(_to_tensors(image), start=len(sources))
+            tensors = enumerate(to_tensors(image), start=len(sources))
             sources += [Source(tensor, f"{number:06}") for number, tensor in tensors]
         else:
             sources += _find_files(image, out_dir)
@@ -97,16 +100,14 @@ def _find_files(
         )
     path = Path(image)
     if path.is_dir():
-        root, files = path, path.rglob("*")
-        files = (file for file in files if file.suffix.lower() in EXTENSIONS)
+        root = path
+        files = [p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS]
         none_found = f"the folder {str(path)!r} has no images ({', '.join(EXTENSIONS)})"
     elif path.is_file() or not glob.has_magic(str(image)):
         return [Source(str(path), path.name)]
     else:
-        root, files = (
-            _fixed_part(path),
-            map(Path, glob.iglob(str(image), recursive=True)),
-        )
+        root = _fixed_part(path)
+        files = [Path(p) for p in glob.glob(str(image), recursive=True)]
         none_found = f"no file matches the pattern {str(image)!r}"
     kept = [file for file in sorted(files) if _is_input(file, out_dir)]
     if not kept:
@@ -131,7 +132,12 @@ def _fixed_part(pattern: Path) -> Path:
     return pattern
 
 
-def _to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
+def to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
+    """Returns the images, (3, H, W), of an array or a tensor.
+
+    Raises:
+        InputError: If it is of another shape or type.
+    """
     shape = tuple(image.shape)
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or shape[2] != 3 or image.dtype != np.uint8 or 0 in shape:
@@ -147,52 +153,3 @@ def _to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
     if image.is_complex():
         raise InputError(f"a tensor must hold real numbers, but is of {image.dtype}")
     return list(image) if image.ndim == 4 else [image]
-
-
-class LoadedImages(Dataset):
-    """Loads files; what cannot be loaded or prepared is its error.
-
-    Args:
-        sources (Sequence[Source]): See :func:`list_images`.
-        prepare (Callable, optional): Makes of an image, of shape (3, H, W), BGR, 0 to
-            255, the tensor that is wanted; its :class:`InputError` is that of the
-            image. Defaults to the image as it is.
-        load (LoadImage, optional): The loader. Defaults to one for the full size.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        prepare: Callable[[Tensor], Tensor] | None = None,
-        load: LoadImage | None = None,
-    ):
-        self.sources = sources
-        self.prepare = prepare
-        self.load = load or LoadImage()
-
-    def __len__(self) -> int:
-        """Returns the number of images."""
-        return len(self.sources)
-
-    def __getitem__(self, index: int) -> tuple[int, Tensor | InputError]:
-        """Returns the index and the image, or its error."""
-        image, name = self.sources[index]
-        try:
-            if not isinstance(image, Tensor):
-                image = _to_tensors(self.load({"img_path": image})["img"])[0]
-        except InputError as e:
-            return index, InputError(str(e))
-        if self.prepare is None:
-            return index, image
-        try:
-            return index, self.prepare(image)
-        except InputError as e:
-            return index, InputError(f"cannot prepare the image {name!r}: {e}")
-
-
-def group_by_size(images: Sequence[Tensor]) -> list[list[int]]:
-    """Returns the indices of the images of each size, in the order of the first."""
-    sizes: dict[tuple, list[int]] = {}
-    for i, image in enumerate(images):
-        sizes.setdefault(tuple(image.shape), []).append(i)
-    return list(sizes.values())

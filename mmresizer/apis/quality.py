@@ -19,8 +19,6 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from mmresizer.datasets.transforms import LoadImage
 from mmresizer.hub.loading import load_named_model
@@ -30,7 +28,8 @@ from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import check_device
 
-from .images import Image, LoadedImages, group_by_size, list_images
+from .batches import LoadedImages, run_in_batches
+from .images import Image, list_images
 
 # The contact sheet, in pixels.
 _THUMBNAIL = 180
@@ -225,58 +224,21 @@ def predict_quality(
             "checkpoint and device are those of the QualityPredictor already"
         )
     sources = list_images(images, out_dir)
-    names = [source if isinstance(source, str) else name for source, name in sources]
     predictor = (
         model
         if isinstance(model, QualityPredictor)
         else QualityPredictor(model, checkpoint, device)
     )
-    loader = DataLoader(
+    scored = run_in_batches(
         LoadedImages(sources, predictor.prepare, predictor.load),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=list,
+        predictor.predict,
+        "score",
+        batch_size,
+        num_workers,
+        on_error,
+        progress,
     )
-    qualities: list[Quality] = []
-    with tqdm(
-        total=len(sources), unit="image", disable=None if progress else True
-    ) as bar:
-        for loaded in loader:
-            found = _predict_all(predictor, loaded, names)
-            for index, _ in loaded:
-                outcome = found[index]
-                if isinstance(outcome, Quality):
-                    qualities.append(outcome)
-                elif on_error is None:
-                    raise outcome
-                else:
-                    on_error(names[index], outcome)
-            bar.update(len(loaded))
-    return qualities
-
-
-def _predict_all(
-    predictor: QualityPredictor,
-    loaded: Sequence[tuple[int, Tensor | InputError]],
-    names: Sequence[str],
-) -> dict[int, Quality | InputError]:
-    """Returns the scores of each image, or its error, by its index."""
-    found: dict[int, Quality | InputError] = {
-        index: image for index, image in loaded if isinstance(image, InputError)
-    }
-    images = {index: image for index, image in loaded if isinstance(image, Tensor)}
-    indices = list(images)
-    for group in group_by_size(list(images.values())):
-        members = [indices[i] for i in group]
-        batch = torch.stack([images[i] for i in members])
-        try:
-            qualities = predictor.predict(batch, [names[i] for i in members])
-        except InputError as e:
-            for i in members:
-                found[i] = InputError(f"cannot score the image {names[i]!r}: {e}")
-        else:
-            found |= zip(members, qualities, strict=True)
-    return found
+    return [quality for _, quality in scored]
 
 
 def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
