@@ -24,7 +24,7 @@ from mmresizer.datasets.transforms import LoadImage
 from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
+from mmresizer.utils.errors import check_int, describe_error
 from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import check_device
 
@@ -124,10 +124,9 @@ class QualityPredictor:
                 "inputs"
             ]
         except Exception as e:  # transforms refuse an image in any way
-            reason = " ".join(str(e).split())
             raise InputError(
                 f"the test pipeline does not take an image of {size[0]}x{size[1]} "
-                f"pixels (height x width) ({type(e).__name__}: {reason})"
+                f"pixels (height x width) ({describe_error(e)})"
             ) from e
 
     @torch.no_grad()
@@ -169,9 +168,8 @@ def _build_pipeline(cfg: Config) -> list:
     except InputError:
         raise
     except Exception as e:  # a constructor raises whatever it likes on its arguments
-        reason = " ".join(str(e).split())
         raise InputError(
-            f"cannot build the test pipeline of {name} ({type(e).__name__}: {reason})"
+            f"cannot build the test pipeline of {name} ({describe_error(e)})"
         ) from e
 
 
@@ -268,7 +266,7 @@ def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
             row += [f"{std:.4f}", *(f"{part:.5f}" for part in distribution)]
         writer.writerow(row)
     # The names of files need not be UTF-8.
-    _write(Path(path), text.getvalue().encode(errors="surrogateescape"))
+    write_atomically(Path(path), text.getvalue().encode(errors="surrogateescape"))
 
 
 def draw_contact_sheet(
@@ -324,17 +322,12 @@ def draw_contact_sheet(
             draw.text((x, y + _THUMBNAIL + 2 + line * _LINE), text, "black", font)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
-    _write(Path(path), buffer.getvalue())
+    write_atomically(Path(path), buffer.getvalue())
 
 
 def _check_scores(qualities: Sequence[Quality]) -> None:
     if not qualities:
         raise InputError("qualities must have the scores of at least one image")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
 
 
 def _rank(qualities: Sequence[Quality]) -> list[int]:

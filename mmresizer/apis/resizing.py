@@ -180,5 +180,4 @@ def _write(image: Tensor, path: Path) -> None:
     pixels = image.round().clip(0, 255).byte().permute(1, 2, 0).numpy()
     _, content = cv2.imencode(".png", pixels)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.tobytes())

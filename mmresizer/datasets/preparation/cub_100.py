@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmresizer.utils import InputError
 
-from .folders import check_file, write_missing
+from .folders import check_file, read_table, write_missing
 
 _NUM_CLASSES = 100
 _NUM_TRAIN, _NUM_TEST = 2999, 2903
@@ -20,7 +20,7 @@ def prepare(folder: Path) -> str:
         InputError: If a table or an image is missing, or the numbers differ.
     """
     paths, labels, marks = (
-        _read_column(folder / name)
+        read_table(folder / name)
         for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")
     )
     if not paths.keys() == labels.keys() == marks.keys():
@@ -38,12 +38,3 @@ def prepare(folder: Path) -> str:
     files = {"train.txt": lists["0"], "val.txt": lists["1"]}
     write_missing(folder / "meta", files)
     return f"{_NUM_TRAIN:,} + {_NUM_TEST:,} images of {_NUM_CLASSES} birds"
-
-
-def _read_column(path: Path) -> dict[str, str]:
-    """Returns the second column of a table by its first."""
-    check_file(path)
-    rows = [line.replace(",", " ").split() for line in path.read_text().splitlines()]
-    if any(len(row) != 2 for row in rows):
-        raise InputError(f"each line of {str(path)!r} must hold a number and a value")
-    return dict(rows)  # type: ignore[arg-type]
