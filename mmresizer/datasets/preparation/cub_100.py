@@ -17,7 +17,8 @@ def prepare(folder: Path) -> str:
     set.
 
     Raises:
-        InputError: If a table or an image is missing, or the numbers differ.
+        InputError: If a table or an image is missing, a line of a table is faulty, or
+            the numbers differ.
     """
     paths, labels, marks = (
         read_table(folder / name)
@@ -26,8 +27,15 @@ def prepare(folder: Path) -> str:
     if not paths.keys() == labels.keys() == marks.keys():
         raise InputError(f"the tables in {str(folder)!r} must list the same images")
     lists: dict[str, list[str]] = {"0": [], "1": []}
+    classes = {str(label) for label in range(_NUM_CLASSES)}
     for key, name in paths.items():
         check_file(folder / "images" / name)
+        if marks[key] not in lists or labels[key] not in classes:
+            raise InputError(
+                f"the tables in {str(folder)!r} must give an image a label from 0 to "
+                f"{_NUM_CLASSES - 1} and a mark of 0 or 1, but give {name!r} "
+                f"{labels[key]!r} and {marks[key]!r}"
+            )
         lists[marks[key]].append(f"{name} {labels[key]}")
     if (len(lists["0"]), len(lists["1"])) != (_NUM_TRAIN, _NUM_TEST):
         raise InputError(
