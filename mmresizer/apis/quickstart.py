@@ -11,6 +11,7 @@ from PIL import Image
 from mmresizer.analysis.flops import count_macs, count_parameters
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
+from mmresizer.utils.tables import make_table
 from mmresizer.visualization import draw_resizer
 
 from .training import train_model
@@ -22,8 +23,12 @@ ARMS = {
 }
 CONFIG = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 HEADER = (
-    "| resizer | top-1 (%) | parameters of resizer | GMAC of resizer | GMAC in all "
-    "| training (s) |\n| --- | --- | --- | --- | --- | --- |"
+    "resizer",
+    "top-1 (%)",
+    "parameters of resizer",
+    "GMAC of resizer",
+    "GMAC in all",
+    "training (s)",
 )
 
 
@@ -58,11 +63,10 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
         size = dataset[0]["inputs"].shape[-2:]
         macs = [count_macs(module, size) / 1e9 for module in (resizer, model)]
-        rows.append(
-            f"| {name} | {accuracy:.1f} | {count_parameters(resizer):,} "
-            f"| {macs[0]:.4f} | {macs[1]:.4f} | {seconds:.0f} |"
-        )
-    table = "\n".join([HEADER, *rows])
+        parameters = f"{count_parameters(resizer):,}"
+        giga = [f"{count:.4f}" for count in macs]
+        rows.append([name, f"{accuracy:.1f}", parameters, *giga, f"{seconds:.0f}"])
+    table = make_table(HEADER, rows)
     (folder / "table.md").write_text(table + "\n")
     # One image of every other class, a class apart being hard to tell by eye.
     images = [dataset[i]["inputs"] for i in range(0, 8, 2)]

@@ -7,7 +7,6 @@ from mmengine.config import Config
 
 from mmresizer.analysis.costs import (
     ModelCosts,
-    build_model_to_count,
     input_size,
     model_costs,
 )
@@ -108,7 +107,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         raise InputError(f"the test pipeline of {name} must deliver a fixed size")
     key = (str(cfg.model), size)
     if key not in costs:
-        costs[key] = model_costs(build_model_to_count(cfg), size)
+        costs[key] = model_costs(cfg, size)
     cost, resizer = costs[key], cfg.model.resizer
     output = MODELS.build(resizer).get_output_size(size)
     return {

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 # For messages.
@@ -29,6 +29,27 @@ def check_int(name: str, value: object, least: int) -> None:
     """
     if type(value) is not int or value < least:
         raise InputError(f"{name} must be an int of {least} or more, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Checks an argument that has to be one of several words.
+
+    Raises:
+        InputError: If it is not.
+    """
+    words = tuple(choices)
+    if value not in words:
+        raise InputError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what an exception says, without line breaks."""
+    return " ".join(str(error).split())
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns the type of an exception and what it says, without line breaks."""
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice
 
 # Name in a config -> mode of `torch.nn.functional.interpolate`. Torch's own "nearest"
 # is kept there for old models only; "nearest-exact" samples at half-pixel centres.
@@ -101,11 +102,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             scale_factor = _pair("scale_factor", scale_factor, Real, accepted)
         if not isinstance(antialias, bool):
             raise InputError(f"antialias must be True or False, but got {antialias!r}")
-        if interpolation not in tuple(INTERPOLATION_MODES):
-            raise InputError(
-                f"interpolation must be one of {', '.join(INTERPOLATION_MODES)}, "
-                f"but got {interpolation!r}"
-            )
+        check_choice("interpolation", interpolation, INTERPOLATION_MODES)
         if antialias and interpolation not in ANTIALIAS_INTERPOLATIONS:
             raise InputError(
                 "antialias=True needs interpolation "
