@@ -327,7 +327,9 @@ def test_extras(wheel):
     name = next(n for n in archive.namelist() if n.endswith("METADATA"))
     metadata = archive.read(name).decode()
     extras = set(re.findall("Provides-Extra: (.*)", metadata))
-    assert extras == {"onedl", "openmmlab", "detection", "optional", "tests"}
+    assert extras == {
+        "onedl", "openmmlab", "detection", "onnx", "optional", "tests",
+    }  # fmt: skip
     core = re.findall("Requires-Dist: ([^;\n]*)$", metadata, re.M)
     assert "torch>=2.6" in core
     assert not any(re.match("(onedl-)?mm", requirement) for requirement in core)

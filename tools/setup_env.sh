@@ -12,7 +12,8 @@
 # 10 minutes on 2 cores, into a wheel that is kept in the cache; a C++ compiler and Python's
 # headers have to be there.
 # --tests is --detection where they are, and the plain environment where they are not.
-# $PYTHON names the interpreter, by default python3.11 or python3. No root is needed.
+# $PYTHON names the interpreter, 3.11 or 3.12; by default python3.11, python3.12 or python3.
+# No root is needed.
 set -euo pipefail
 exec 3>&1 1>&2
 
@@ -24,11 +25,14 @@ case "$*" in
 esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
+python=${PYTHON:-$(command -v python3.11 || command -v python3.12 || command -v python3 || true)}
 [ -n "$python" ] || fail "no python3 on the PATH; install Python 3.11"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
   fail "PYTHON='$python' does not run"
-[ "$version" = 3.11 ] || fail "Python 3.11 is needed, but '$python' is $version; set PYTHON"
+case "$version" in
+  3.11 | 3.12) ;;
+  *) fail "Python 3.11 or 3.12 is needed, but '$python' is $version; set PYTHON" ;;
+esac
 "$python" -m pip --version >/dev/null || fail "'$python' has no pip; install python3-pip"
 
 detection=

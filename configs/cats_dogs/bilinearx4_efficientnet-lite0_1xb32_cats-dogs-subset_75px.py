@@ -10,5 +10,5 @@ model = dict(resizer=dict(output_size=75), num_classes=2)
 data_preprocessor = dict(mean=[127.0, 127.0, 127.0], std=[128.0, 128.0, 128.0])
 # Written by tools/model_converters/convert_efficientnet_lite0.py.
 load_from = "data/weights/efficientnet-lite0.pth"
-# Chosen on held-out images: comparisons/search_cats-dogs_lite0.py.
+# Chosen on held-out images: projects/search/search_cats-dogs_lite0.py.
 optim_wrapper = dict(optimizer=dict(lr=0.002))

@@ -12,6 +12,11 @@ from mmresizer.comparison.report import write_report
 from mmresizer.config.loading import load_config
 
 RESULTS = ROOT / "comparisons" / "results"
+SPECS = {
+    path.stem: path
+    for folder in ("comparisons", "projects/search")
+    for path in sorted((ROOT / folder).glob("*.py"))
+}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,7 @@ def test_published_tables_come_from_the_csv_files(folder, tmp_path):
     assert published == made | {"resizers.png"}
     # They are of the spec of that name.
     facts = json.loads((folder / "facts.json").read_text())
-    spec = load_config(str(ROOT / "comparisons" / f"{folder.name}.py"))
+    spec = load_config(str(SPECS[folder.name]))
     assert facts["name"] == folder.name
     assert facts["seeds"] == spec.seeds
     arms = pd.read_csv(folder / "arms.csv", dtype=str)
@@ -47,14 +52,11 @@ def get_names(spec):
     return names
 
 
-SPECS = sorted((ROOT / "comparisons").glob("*.py"))
-
-
 def test_finds_the_specs():
     assert len(SPECS) >= 10
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPECS.values(), ids=SPECS)
 def test_muller_knows_the_normalization(path):
     """It has to undo that of the data, which each spec states anew."""
     spec = load_config(str(path))

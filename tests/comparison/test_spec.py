@@ -347,9 +347,9 @@ def test_holdout_is_a_part_of_the_training_set(load):
             dict(
                 stage1=dict(options={}),
                 options={
-                    "custom_hooks": [
-                        dict(type="mmresizer.DistillationHook", checkpoint="absent.pth")
-                    ]
+                    "model.backbone.init_cfg": dict(
+                        type="Pretrained", checkpoint="absent.pth"
+                    )
                 },
             ),
             "arm 'bilinear': a checkpoint must be a file .* 'absent.pth' is none",
@@ -358,11 +358,11 @@ def test_holdout_is_a_part_of_the_training_set(load):
             dict(
                 options={
                     "custom_hooks": [
-                        dict(type="mmresizer.RecomputeNormsHook", part="al")
+                        dict(type="mmresizer.ResizerVisualizationHook", interval=0)
                     ]
                 }
             ),
-            r"cannot build custom_hooks\[0\] of arm 'bilinear' \(part must be one of",
+            r"custom_hooks\[0\] of arm 'bilinear' \(interval .* must be at least 1",
         ),
         (
             dict(options={"custom_hooks": dict(type="EMAHook")}),

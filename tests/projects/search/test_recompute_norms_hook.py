@@ -5,9 +5,9 @@ import torch
 from mmengine.config import Config
 
 from mmresizer.apis import train_model
-from mmresizer.engine import RecomputeNormsHook
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from projects.search.hooks import RecomputeNormsHook
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 # Round 2 of the search, for what wins: more epochs, a backbone that stands still, and a
 # teacher that sees the full image. Each has a control of its own. Held out are the
 # images of round 1.
-_base_ = ["_base_/flowers12_lite0.py"]
+_base_ = ["../../comparisons/_base_/flowers12_lite0.py"]
+
+options = {"custom_imports.imports": ["mmresizer", "projects.search.hooks"]}
 
 _learned = dict(type="mmresizer.LearnedResizer", zero_init=True)
 _own = dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)

@@ -1,6 +1,8 @@
 # Round 1 of the search for a recipe: what trains the resizer, and from where. Chosen on
 # a quarter of the training set, held out.
-_base_ = ["_base_/flowers12_lite0.py"]
+_base_ = ["../../comparisons/_base_/flowers12_lite0.py"]
+
+options = {"custom_imports.imports": ["mmresizer", "projects.search.hooks"]}
 
 
 def _sgd(factor, *hooks):

@@ -4,9 +4,9 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmresizer.apis import train_model
-from mmresizer.engine import ClipResizerGradHook
 from mmresizer.registry import HOOKS
 from mmresizer.utils import InputError
+from projects.search.hooks import ClipResizerGradHook
 
 
 @HOOKS.register_module()

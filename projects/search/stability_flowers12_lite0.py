@@ -1,7 +1,9 @@
 # Why validation accuracy falls for single epochs: the suspects one by one. An arm with
 # "norms of" trains exactly as its namesake; only the statistics of batch norms at
 # validation are other ones. On other held-out images than the search.
-_base_ = ["_base_/flowers12_lite0.py"]
+_base_ = ["../../comparisons/_base_/flowers12_lite0.py"]
+
+options = {"custom_imports.imports": ["mmresizer", "projects.search.hooks"]}
 
 
 def _sgd(factor):

@@ -7,9 +7,9 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from mmresizer.apis import train_model
-from mmresizer.engine import DistillationHook
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+from projects.search.hooks import DistillationHook
 
 
 @pytest.fixture
