@@ -1,6 +1,6 @@
 _base_ = ["bilinearx2_dino-4scale-r50_8xb2_coco_800px.py"]
 
-# It starts as the plain interpolation of the control.
+# It starts as the plain interpolation of the baseline.
 model = dict(
     resizer=dict(type="mmresizer.LearnedResizer", zero_init=True, norm_cfg=None)
 )

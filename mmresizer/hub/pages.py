@@ -18,7 +18,7 @@ _HEADER = (
     "in -> out (px)",
     "params (M)",
     "GMAC (resizer / total)",
-    "latency ratio to control",
+    "latency ratio to baseline",
     "published (source)",
     "ours (measured)",
     "config",
@@ -40,20 +40,30 @@ _WEIGHTS_HEADER = (
 _INTRODUCTION = """\
 # Model zoo
 
-Each learned config and its control: the same pixels in, the same output, the same
-recipe. A dash: not measured, or not published. GMAC: 10^9 multiply-accumulates of
-convolutions and matrix products for one image. The latency ratio is the time of the
-learned model over that of its control, in inference, batch 8, on 2 cores of an AMD
-EPYC; the ranges, of which some are wide, are in
-[docs/benchmarks](docs/benchmarks/README.md#whole-models). Results are top-1 accuracies
-in %, or what is named, of the last epoch, no checkpoint picked. Published figures are
-from other people's runs, in other conditions, and stand here for comparison only. What
-the backbones need, and what the resizer adds at other sizes:
-`tools/analysis_tools/get_flops.py CONFIG`. Configs with `-aspect` keep the images'
-aspect ratios; their sizes and costs are those of a square image. Detectors keep them
-too: theirs are those of the largest landscape image.
+Models with a result come first. All others are on the pages of the families, below.
+Results with several seeds: [comparisons](comparisons/README.md).
 
-Written by `tools/misc/update_model_zoo.py` from the configs and their `metafile.yml`.
+Each learned config has a baseline: the same name with `bilinear` in place of `resizer`
+(`bicubic` for image quality). It has the same pixels in, the same output and the same
+recipe.
+
+- Results are top-1 accuracies in %, or what is named, after the last epoch. No
+  checkpoint is picked.
+- *Published* figures are from other people's runs, in other conditions. They stand
+  here for comparison only.
+- GMAC: 10^9 multiply-accumulates of convolutions and matrix products for one image.
+  What a model costs at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
+- The latency ratio is the time of the learned model over that of its baseline, in
+  inference, batch 8, on 2 cores of an AMD EPYC. Some of its ranges are wide:
+  [docs/benchmarks](docs/benchmarks/README.md#whole-models).
+- Configs with `-aspect`, and detectors, keep the images' aspect ratios. Sizes and costs
+  are those of a square image, and for detectors those of the largest landscape image.
+- A dash: not measured, or not published.
+
+This page is written by `tools/misc/update_model_zoo.py`, from the configs and their
+`metafile.yml`.
+
+## Models with results
 """
 
 
@@ -71,7 +81,8 @@ def render_zoo_pages(root: Path) -> dict[Path, str]:
     """
     latencies = _read_latencies(root)
     pages = {}
-    zoo = [_INTRODUCTION]
+    measured: list[list[str]] = []
+    families: list[list[str]] = []
     published: list[dict] = []
     for file in sorted((root / "configs").glob("[!_]*/metafile.yml")):
         meta = read_metafile(file)
@@ -81,14 +92,22 @@ def render_zoo_pages(root: Path) -> dict[Path, str]:
         published += [model for model in models if "Weights" in model]
         table = make_table(_HEADER, _add_links(rows, "", "../../"))
         pages[readme] = fill_page(readme, table)
-        family = file.parent.name
+        folder = f"configs/{file.parent.name}"
+        trained = [
+            row for model, row in zip(models, rows, strict=True) if "Results" in model
+        ]
+        measured += _add_links(trained, f"{folder}/", "")
         (collection,) = meta["Collections"]
-        zoo.append(
-            f"## {collection['Name']}\n\n"
-            f"[About these configs](configs/{family}/README.md)\n\n"
-            f"{make_table(_HEADER, _add_links(rows, f'configs/{family}/', ''))}\n"
-        )
-    pages[root / "model_zoo.md"] = "\n".join(zoo)
+        link = f"[{collection['Name']}]({folder}/README.md)"
+        families.append([link, str(len(rows)), str(len(trained))])
+    pages[root / "model_zoo.md"] = "\n".join(
+        [
+            _INTRODUCTION,
+            make_table(_HEADER, measured),
+            "\n## All families\n",
+            make_table(("family", "models", "with results"), families) + "\n",
+        ]
+    )
     page = root / "checkpoints" / "README.md"
     rows = [_describe_weights(model) for model in published]
     pages[page] = fill_page(page, make_table(_WEIGHTS_HEADER, rows))

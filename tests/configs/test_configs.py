@@ -1,7 +1,7 @@
-"""Walks every config: it parses, is named by the grammar, builds and has a control."""
+"""Walks every config: it parses, is named by the grammar, builds, has a baseline."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from config_names import NAME, load_recipe, pick_representatives
 from mmengine.config import Config
 from mmengine.hub import get_config
 from modelindex.load_model_index import load
@@ -24,11 +25,7 @@ from mmresizer.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = list_configs(ROOT)
-NAME = re.compile(
-    r"(?P<resizer>resizer|muller|bilinear|bilinear-aa|bicubic)x(?P<factor>[\d.]+)"
-    r"_(?P<backbone>[\w-]+?)_(?P<gpus>\d+)xb(?P<batch>\d+)(?P<setting>-[\w-]+)?"
-    r"_(?P<dataset>[a-z0-9-]+)_(?P<output>\d+)px"
-)
+REPRESENTATIVES = pick_representatives(CONFIGS)
 TYPES = {
     "resizer": ("mmresizer.LearnedResizer", "bilinear", False),
     "bilinear": ("mmresizer.InterpolationResizer", "bilinear", False),
@@ -106,9 +103,15 @@ def is_detector(path):
 
 
 def params(paths):
+    """One config for each family and backbone, and the others under `zoo`."""
     return [
-        pytest.param(p, id=p.stem, marks=NEEDS_MMDET if is_detector(p) else ())
-        for p in paths
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=[NEEDS_MMDET] * is_detector(path)
+            + [pytest.mark.zoo] * (path not in REPRESENTATIVES),
+        )
+        for path in paths
     ]
 
 
@@ -118,8 +121,28 @@ def path(request):
 
 
 def test_finds_the_configs():
-    assert len(CONFIGS) >= 161
+    assert len(CONFIGS) >= 116
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
+
+
+def test_finds_the_representatives():
+    """Learned ones of all backbones of a family; Swin-L on birds is one of them."""
+    assert all(path.name.startswith("resizer") for path in REPRESENTATIVES)
+    names = {path.stem for path in REPRESENTATIVES}
+    assert "resizerx2_swin-large_1xb8_cub_384px" in names
+    counts = Counter(path.parent.name for path in REPRESENTATIVES)
+    assert counts == {
+        "ava": 3,
+        "cats_dogs": 4,
+        "coco": 5,
+        "cub": 3,
+        "degraded": 1,
+        "fine_textures": 1,
+        "flowers": 3,
+        "imagenet": 4,
+        "imagenette": 1,
+        "textured_shapes": 1,
+    }
 
 
 @pytest.mark.parametrize("path", params(p for p in CONFIGS if not is_detector(p)))
@@ -196,20 +219,20 @@ def test_name_of_detector(path):
         assert loader.dataset.type == dataset
 
 
-def test_control(path):
-    """Each learned config has its control, and they differ in the resizer alone.
+def test_baseline(path):
+    """Each learned config has its baseline, and they differ in the resizer alone.
 
     Interpolation is bilinear, and bicubic before models of quality, as in the paper.
     """
-    control = path.with_name(re.sub(r"^[a-z-]+x", "bilinearx", path.name))
-    if not control.exists():
-        control = path.with_name(re.sub(r"^[a-z-]+x", "bicubicx", path.name))
-    configs = [load_once(p).to_dict() for p in (path, control)]
+    baseline = path.with_name(re.sub(r"^[a-z-]+x", "bilinearx", path.name))
+    if not baseline.exists():
+        baseline = path.with_name(re.sub(r"^[a-z-]+x", "bicubicx", path.name))
+    configs = [load_once(p).to_dict() for p in (path, baseline)]
     resizers = [cfg["model"].pop("resizer") for cfg in configs]
     assert configs[0] == configs[1]
     for key in ("output_size", "scale_factor"):
         assert resizers[0].pop(key, None) == resizers[1].pop(key, None)
-    assert (resizers[0] == resizers[1]) == (path == control)
+    assert (resizers[0] == resizers[1]) == (path == baseline)
 
 
 def test_builds(path):
@@ -230,32 +253,31 @@ def test_resolution_is_set_in_one_place():
     for path in (ROOT / "configs/imagenet").glob("bilinear*.py"):
         factor = NAME.fullmatch(path.stem)["factor"]
         files[factor] |= set(re.findall(r"datasets/(\w+)\.py", path.read_text()))
-    assert files == {
-        "1": {"in1k_224"},
-        "1.14": {"in1k_256"},
-        "1.43": {"in1k_320"},
-        "1.64": {"in1k_368"},
-        "2": {"in1k_448"},
-    }
+    assert files == {"1": {"in1k_224"}, "2": {"in1k_448"}}
 
 
-STABLE = [path for path in CONFIGS if "-stable_" in path.name]
+CUB = sorted((ROOT / "configs/cub").glob("resizer*.py"))
 
 
-def test_finds_stable_configs():
-    assert len(STABLE) == 6
-
-
-@pytest.mark.parametrize("stable", STABLE, ids=lambda path: path.stem)
-def test_stable_recipe(stable):
-    """It is the plain one, but for the resizer's start, norms and steps."""
-    plain = load_once(stable.with_name(stable.name.replace("-stable", ""))).to_dict()
-    cfg = load_once(stable).to_dict()
+@pytest.mark.parametrize("path", params(CUB))
+def test_recipe_on_the_page_of_cub(path, tmp_path):
+    """It is the plain config, but for the resizer's start, norms and steps."""
+    cfg = load_recipe(path, tmp_path).to_dict()
     (hook,) = cfg.pop("custom_hooks")
+    assert hook.pop("_scope_") == "mmresizer"
     assert hook == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
-    if stable.stem.startswith("resizer"):
-        del cfg["model"]["resizer"]["zero_init"], cfg["model"]["resizer"]["norm_cfg"]
-    assert cfg == plain
+    resizer = cfg["model"]["resizer"]
+    assert (resizer.pop("zero_init"), resizer.pop("norm_cfg")) == (True, None)
+    assert drop_scopes(cfg) == drop_scopes(load_once(path).to_dict())
+
+
+def drop_scopes(settings):
+    """Drops what names of other packages' configs leave in those they are bases of."""
+    if isinstance(settings, dict):
+        return {k: drop_scopes(v) for k, v in settings.items() if k != "_scope_"}
+    if isinstance(settings, list):
+        return [*map(drop_scopes, settings)]
+    return settings
 
 
 COCO = [path for path in CONFIGS if path.parent.name == "coco"]
@@ -346,12 +368,12 @@ FINETUNED = [
     path
     for path in CONFIGS
     if path.name.startswith("resizer")
-    and (path.parent.name == "coco" or "lite0" in path.name or path in STABLE)
+    and (path.parent.name == "coco" or "lite0" in path.name)
 ]
 
 
 def test_finds_finetuned_configs():
-    assert len(FINETUNED) == 11 + 3 + 3
+    assert len(FINETUNED) == 10 + 4
 
 
 @pytest.mark.parametrize("path", params(FINETUNED))

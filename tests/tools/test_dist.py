@@ -300,7 +300,7 @@ from pathlib import Path
 from mmengine.hooks import Hook
 from mmresizer.apis import evaluate_model, train_model
 from mmresizer.registry import HOOKS
-from mmresizer.utils.cli import load_config
+from mmresizer.config.loading import load_config
 
 def gloo_threads():
     names = [f.read_text() for f in Path("/proc/self/task").glob("*/comm")]

@@ -1,5 +1,5 @@
-# timm's EfficientNet-lite0 behind bilinear interpolation: the control. A learned config
-# replaces the resizer's type and keeps the rest.
+# timm's EfficientNet-lite0 behind bilinear interpolation: the baseline. A learned
+# config replaces the resizer's type and keeps the rest.
 model = dict(
     type="mmresizer.ResizerTimmClassifier",
     resizer=dict(type="mmresizer.InterpolationResizer"),

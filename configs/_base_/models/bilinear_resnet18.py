@@ -1,4 +1,4 @@
-# ResNet-18 behind bilinear interpolation: the control. A learned config replaces the
+# ResNet-18 behind bilinear interpolation: the baseline. A learned config replaces the
 # resizer's type and keeps the rest.
 model = dict(
     type="mmresizer.ResizerClassifier",

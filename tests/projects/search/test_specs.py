@@ -5,7 +5,7 @@ from mmengine.utils import import_modules_from_strings
 
 from conftest import ROOT
 from mmresizer.registry import HOOKS
-from mmresizer.utils.cli import load_config
+from mmresizer.config.loading import load_config
 
 SPECS = sorted((ROOT / "projects" / "search").glob("*.py"))
 LOST = {

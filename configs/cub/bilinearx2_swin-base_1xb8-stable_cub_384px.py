@@ -1,4 +1,0 @@
-_base_ = [
-    "bilinearx2_swin-base_1xb8_cub_384px.py",
-    "../_base_/schedules/resizer_adamw.py",
-]

@@ -1,5 +1,0 @@
-_base_ = [
-    "../_base_/models/bilinear_resnet50.py",
-    "../_base_/datasets/in1k_256.py",
-    "../_base_/schedules/paper_finetune_resnet50.py",
-]

@@ -1,6 +1,0 @@
-_base_ = [
-    "../_base_/models/bilinear_densenet121.py",
-    "../_base_/datasets/in1k_320.py",
-    "../_base_/schedules/paper_scratch.py",
-    "../_base_/default_runtime.py",
-]

@@ -1,5 +1,0 @@
-_base_ = [
-    "../_base_/models/bilinear_mobilenet-v2.py",
-    "../_base_/datasets/in1k_368.py",
-    "../_base_/schedules/paper_finetune_mobilenet-v2.py",
-]

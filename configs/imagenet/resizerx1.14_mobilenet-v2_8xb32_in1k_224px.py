@@ -1,3 +1,0 @@
-_base_ = ["bilinearx1.14_mobilenet-v2_8xb32_in1k_224px.py"]
-
-model = dict(resizer=dict(type="mmresizer.LearnedResizer"))

@@ -1,3 +1,0 @@
-_base_ = ["bilinearx1.43_mobilenet-v2_8xb32-ft_in1k_224px.py"]
-
-model = dict(resizer=dict(type="mmresizer.LearnedResizer"))
