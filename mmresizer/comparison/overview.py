@@ -48,7 +48,9 @@ def render_comparison_pages(root: Path) -> dict[Path, str]:
     """
     results = root / "comparisons" / "results"
     tables = {
-        root / "docs" / "results.md": render_overview(results, "../comparisons/results"),
+        root / "docs" / "results.md": render_overview(
+            results, "../comparisons/results"
+        ),
         root / "docs" / "stability.md": render_steadiness(
             results / "stability_flowers12_lite0"
         ),

@@ -18,7 +18,6 @@ from conftest import ROOT
 from mmresizer.analysis.costs import model_costs
 from mmresizer.comparison.spec import load_spec
 from mmresizer.config.building import build_model
-from mmresizer.config.checks import has_mmdet
 from mmresizer.config.loading import load_config
 from mmresizer.registry import DATASETS, MODELS
 
@@ -67,7 +66,7 @@ def test_line_sets_the_input(family, i, n, tmp_path):
             assert resizer(image[None].float()).shape == (1, 3, output, output)
 
 
-@pytest.mark.skipif(not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)")
+@pytest.mark.detection
 @pytest.mark.parametrize("detector", ["faster-rcnn", "mask-rcnn", "retinanet"])
 def test_line_of_detectors(detector):
     """MMDetection's 1333 x 800 px and multiple of 32, times 1.25."""

@@ -4,8 +4,8 @@ import pytest
 from mmengine.utils import import_modules_from_strings
 
 from conftest import ROOT
-from mmresizer.registry import HOOKS
 from mmresizer.config.loading import load_config
+from mmresizer.registry import HOOKS
 
 SPECS = sorted((ROOT / "projects" / "search").glob("*.py"))
 LOST = {
