@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from mmdet.engine.hooks import YOLOXModeSwitchHook
 from mmdet.models.detectors import BaseDetector, FasterRCNN, RetinaNet
