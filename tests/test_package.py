@@ -204,6 +204,7 @@ def test_wheel_holds_all_files(wheel):
     assert files == package | {f"mmresizer/.mim/{name}" for name in mim}
 
 
+@pytest.mark.slow
 def test_wheel_works_without_the_repository(wheel, run, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     make_user_project(tmp_path)
@@ -261,6 +262,7 @@ print("inferred")
 """
 
 
+@pytest.mark.slow
 def test_zoo_from_the_wheel(installed, run, tmp_path):
     """List, download, model and inference, with nothing of the repository."""
     python = installed / "bin" / "python"
@@ -282,6 +284,7 @@ def test_zoo_from_the_wheel(installed, run, tmp_path):
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_mim(installed, server, run, tmp_path):
     """openmim trains, tests, runs tools and downloads weights that have an address."""
     done, why = install(
