@@ -25,9 +25,9 @@ IMAGENET = ROOT / "configs/imagenet"
 SWEEPS = sorted((ROOT / "comparisons").glob("sweep_in1k_*.py"))
 INPUTS = (224, 256, 320, 368, 448)
 LINES = [
-    (path.name, i)
-    for path in sorted((ROOT / "configs").glob("[!_]*"))
-    for i in range(len(read_commands(path.name)))
+    (page.parent.name, i)
+    for page in sorted((ROOT / "configs").glob("[!_]*/README.md"))
+    for i in range(len(read_commands(page.parent.name)))
 ]
 
 
