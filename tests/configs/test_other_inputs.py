@@ -128,20 +128,9 @@ def test_finds_the_sweeps():
     assert len(SWEEPS) == 4
 
 
-@pytest.mark.parametrize(
-    ("sweep", "setting"),
-    [
-        pytest.param(
-            path,
-            setting,
-            id=f"{path.stem}{setting}",
-            marks=[pytest.mark.zoo]
-            * ((path.stem, setting) != ("sweep_in1k_mobilenet-v2", "-ft")),
-        )
-        for path in SWEEPS
-        for setting in ("-ft", "")
-    ],
-)
+@pytest.mark.zoo
+@pytest.mark.parametrize("setting", ["-ft", ""])
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda path: path.stem)
 def test_sweep(sweep, setting, tmp_path, monkeypatch):
     """At 224 and 448 px it is the configs of those inputs; the others lie between."""
     monkeypatch.chdir(tmp_path)

@@ -233,13 +233,10 @@ def test_evaluates_like_one_process(
     assert accuracies[0] == accuracies[1]
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
-def test_refuses_numbers(dist, demo_config, number):
-    status, output = dist("dist_train.sh", demo_config(), number)
+def test_refuses_a_number(dist, demo_config):
+    status, output = dist("dist_train.sh", demo_config(), "1.5")
     assert status == 1
-    expected = (
-        f"error: the number of processes must be a positive int, but got '{number}'"
-    )
+    expected = "error: the number of processes must be a positive int, but got '1.5'"
     assert output.splitlines()[-1] == expected
 
 
