@@ -13,7 +13,7 @@ test: # what needs neither MMDetection nor minutes
 
 test-all: # all tests; compiles the operators of mmcv first
 	env=$$(bash tools/setup_env.sh --detection); \
-	"$$env/bin/python" -m pytest -m "" -n 2 --dist loadscope
+	"$$env/bin/python" -m pytest -m ""
 
 lint:
 	$(ENV); "$$env/bin/python" -m ruff check .; \

@@ -1,8 +1,13 @@
 """What pytest leaves out where a package is missing."""
 
-from importlib.util import find_spec
+# First of all: what mmresizer sets has to be there before torch is loaded.
+from mmresizer.config.checks import has_mmdet
 
-import mmresizer  # noqa: F401  # before torch is loaded, as in the tools
-
-# It is imported by configs that need MMDetection only, and by doctests of everything.
-collect_ignore = [] if find_spec("mmdet") else ["mmresizer/datasets/textured_shapes.py"]
+# What imports it with the module; the tests among these have the marker `detection`.
+NEED_MMDET = [
+    "mmresizer/datasets/textured_shapes.py",
+    "tests/datasets/test_textured_shapes.py",
+    "tests/models/detectors/test_boxes_in_the_original_image.py",
+    "tests/models/detectors/test_resizer_detector.py",
+]
+collect_ignore = [] if has_mmdet() else NEED_MMDET

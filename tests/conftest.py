@@ -27,6 +27,7 @@ from mmengine.hub import get_config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
+from mmresizer.config.checks import has_mmdet
 from mmresizer.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,9 @@ ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
     "PYTHON": sys.executable,
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    ),
 }
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -63,6 +66,11 @@ def is_writing(folder):
 
 
 DEMO = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("detection") and not has_mmdet():
+        pytest.fail("needs MMDetection (setup_env.sh --detection)", pytrace=False)
 
 
 def pytest_collection_modifyitems(items):

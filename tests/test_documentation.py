@@ -28,7 +28,6 @@ PAGES = [
 ]
 # What a block with this text needs.
 NEEDS = {
-    "mmdet::": "mmdet.models",  # and the operators of mmcv
     "torch.onnx": "onnx",
     "Timm": "timm",
     "HuggingFace": "transformers",
@@ -41,7 +40,12 @@ def list_blocks(page, language):
 
 
 PYTHON = [
-    pytest.param(page, block, id=f"{name}:{number}")
+    pytest.param(
+        page,
+        block,
+        id=f"{name}:{number}",
+        marks=[pytest.mark.detection] * ("mmdet::" in block),
+    )
     for page, name in zip(PAGES, NAMES, strict=True)
     for number, block in enumerate(list_blocks(page, "python"), 1)
 ]

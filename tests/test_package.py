@@ -26,28 +26,31 @@ def test_registries_mirror_mmpretrain():
         assert registry.parent is getattr(mmpretrain.registry, name)
 
 
-@pytest.mark.parametrize("scope", ["mmengine", "mmpretrain", "mmresizer", "mmdet"])
 @pytest.mark.parametrize(
-    ("registry", "name"),
+    "scope",
     [
-        ("MODELS", "LearnedResizer"),
-        ("MODELS", "ResizerClassifier"),
-        ("DATASETS", "FineTextures"),
-        ("TRANSFORMS", "LoadImage"),
-        ("HOOKS", "ResizerVisualizationHook"),
+        "mmengine",
+        "mmpretrain",
+        "mmresizer",
+        pytest.param("mmdet", marks=pytest.mark.detection),
     ],
 )
-def test_prefix_resolves_in_every_scope(scope, registry, name):
-    """In a fresh process, from the registry of the scope, as the Runner does it."""
-    if scope == "mmdet":
-        pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
+def test_prefix_resolves_in_every_scope(scope):
+    """In a fresh process, from the registries of the scope, as the Runner does it."""
     code = f"""
 import mmresizer
-from mmengine.registry import {registry}, DefaultScope
+from mmengine.registry import DATASETS, HOOKS, MODELS, TRANSFORMS, DefaultScope
 DefaultScope.get_instance("test", scope_name="{scope}")
-with {registry}.switch_scope_and_registry(None) as registry:
-    assert registry.scope == "{scope}", registry.scope
-    assert registry.get("mmresizer.{name}").__name__ == "{name}"
+for root, name in (
+    (MODELS, "LearnedResizer"),
+    (MODELS, "ResizerClassifier"),
+    (DATASETS, "FineTextures"),
+    (TRANSFORMS, "LoadImage"),
+    (HOOKS, "ResizerVisualizationHook"),
+):
+    with root.switch_scope_and_registry(None) as registry:
+        assert registry.scope == "{scope}", registry.scope
+        assert registry.get("mmresizer." + name).__name__ == name
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
@@ -144,9 +147,9 @@ def test_config_of_the_readme(run, tmp_path):
     assert status == 0, output
 
 
+@pytest.mark.detection
 def test_config_of_the_readme_for_a_detector(run, tmp_path):
     """The detector sees half of 256 x 320 pixels."""
-    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     (config,) = (block for block in blocks if '["mmdet::' in block)
     (tmp_path / "my_config.py").write_text(config)
@@ -201,6 +204,7 @@ def test_wheel_holds_all_files(wheel):
     assert files == package | {f"mmresizer/.mim/{name}" for name in mim}
 
 
+@pytest.mark.slow
 def test_wheel_works_without_the_repository(wheel, run, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     make_user_project(tmp_path)
@@ -258,6 +262,7 @@ print("inferred")
 """
 
 
+@pytest.mark.slow
 def test_zoo_from_the_wheel(installed, run, tmp_path):
     """List, download, model and inference, with nothing of the repository."""
     python = installed / "bin" / "python"
@@ -279,6 +284,7 @@ def test_zoo_from_the_wheel(installed, run, tmp_path):
 
 
 @pytest.mark.network
+@pytest.mark.slow
 def test_mim(installed, server, run, tmp_path):
     """openmim trains, tests, runs tools and downloads weights that have an address."""
     done, why = install(

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Python environment of this checkout, or finds it, and prints its path.
 #
-#   env=$(bash tools/setup_env.sh [--detection | --tests]) && "$env/bin/python" tools/train.py ...
+#   env=$(bash tools/setup_env.sh [--detection]) && "$env/bin/python" tools/train.py ...
 #
 # Progress goes to stderr; stdout is the path alone. The packages (about 5 GB, two minutes)
 # lie under $MMRESIZER_CACHE, by default ~/.cache/mmresizer, in a folder named by the hash of
@@ -11,7 +11,6 @@
 # --detection adds MMDetection. The operators of mmcv that it needs are compiled once, about
 # 10 minutes on 2 cores, into a wheel that is kept in the cache; a C++ compiler and Python's
 # headers have to be there.
-# --tests is --detection where they are, and the plain environment where they are not.
 # $PYTHON names the interpreter, 3.11 or 3.12; by default python3.11, python3.12 or python3.
 # No root is needed.
 set -euo pipefail
@@ -20,8 +19,8 @@ exec 3>&1 1>&2
 fail() { echo "error: $1"; exit 1; }
 
 case "$*" in
-  "" | --detection | --tests) wanted=$* ;;
-  *) fail "setup_env.sh takes --detection, --tests or nothing, but got '$*'" ;;
+  "" | --detection) wanted=$* ;;
+  *) fail "setup_env.sh takes --detection or nothing, but got '$*'" ;;
 esac
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,20 +34,13 @@ case "$version" in
 esac
 "$python" -m pip --version >/dev/null || fail "'$python' has no pip; install python3-pip"
 
-detection=
 if [ -n "$wanted" ]; then
   missing=
   command -v "${CXX:-c++}" >/dev/null || missing="a C++ compiler (g++, or \$CXX)"
   [ -n "$missing" ] || "$python" -c 'import os.path, sys, sysconfig
 sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
     missing="the headers of '$python' (python$version-dev)"
-  if [ -z "$missing" ]; then
-    detection=detection
-  elif [ "$wanted" = --tests ]; then
-    echo "Without MMDetection, whose operators need $missing to be compiled"
-  else
-    fail "to compile the operators of mmcv, $missing is needed"
-  fi
+  [ -z "$missing" ] || fail "to compile the operators of mmcv, $missing is needed"
 fi
 
 hash_of() { cat "$@" | "$python" -c \
@@ -58,7 +50,7 @@ cache=${MMRESIZER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mmresizer}
 mkdir -p "$cache" || fail "cannot write to $cache; set MMRESIZER_CACHE to another folder"
 key=$(cd "$root" && hash_of tools/setup_env.sh requirements.txt requirements/*.txt)
 packages=$cache/packages-$version-$key
-top=$packages${detection:+-$detection}
+top=$packages${wanted:+-detection}
 mine=$(echo "$root" "$top" | hash_of - "$root/pyproject.toml")
 env=$cache/checkout-$mine
 
@@ -93,7 +85,7 @@ if [ ! -e "$packages/complete" ]; then
   touch "$packages/complete"
 fi
 
-if [ -n "$detection" ] && [ ! -e "$packages-detection/complete" ]; then
+if [ -n "$wanted" ] && [ ! -e "$packages-detection/complete" ]; then
   mmcv=$(pin onedl-mmcv)
   wheels=$cache/wheels-$version-$mmcv-$(pin torch)-$(uname -m)
   if ! ls "$wheels"/*.whl >/dev/null 2>&1; then

@@ -12,13 +12,9 @@ from mmresizer.analysis.costs import (
 )
 from mmresizer.analysis.detector_costs import prepare_to_count
 from mmresizer.config.building import build_model
-from mmresizer.config.checks import has_mmdet
 from mmresizer.config.loading import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs/coco"
-NEEDS_MMDET = pytest.mark.skipif(
-    not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)"
-)
 
 
 def load(name):
@@ -26,7 +22,7 @@ def load(name):
     return load_config(str(path))
 
 
-@NEEDS_MMDET
+@pytest.mark.detection
 def test_published_costs():
     """RTMDet's page: 8.89 million parameters, 14.8 G."""
     cfg = load("resizerx2_rtmdet-s")
@@ -40,7 +36,7 @@ def test_published_costs():
     assert macs_without_resizer(model, (640, 640)) == plain.macs
 
 
-@NEEDS_MMDET
+@pytest.mark.detection
 def test_two_stages():
     """1000 proposals and 100 masks, whatever the weights and the image."""
     cfg = load("bilinearx2_mask-rcnn-r50-fpn")
@@ -54,7 +50,7 @@ def test_two_stages():
     assert 4 * small.macs - large.macs == 3 * (boxes + masks)
 
 
-@NEEDS_MMDET
+@pytest.mark.detection
 @pytest.mark.parametrize(
     "name", ["resizerx2_dino-4scale-r50", "resizerx2_faster-rcnn-r50-fpn"]
 )

@@ -155,6 +155,7 @@ def test_latency(write_spec, tmp_path, monkeypatch):
     assert pd.read_csv(tmp_path / "arms.csv").latency_ratio.isna().all()
 
 
+@pytest.mark.slow
 def test_interrupted_or_not_the_tables_are_the_same(
     whole, write_spec, compare, run_tool, tmp_path
 ):
@@ -266,6 +267,7 @@ def broken_hook(tmp_path):
     return dict(imports=["mmresizer", "broken"], allow_failed_imports=False)
 
 
+@pytest.mark.slow
 def test_failed_runs_are_told_and_the_others_go_on(
     write_spec, compare, tmp_path, broken_hook
 ):
@@ -327,6 +329,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
     assert runs.status.value_counts().to_dict() == {"finished": 6, "diverged": 2}
 
 
+@pytest.mark.slow
 def test_arms_of_a_failed_stage1_do_not_train(write_spec, compare, tmp_path):
     options = SMALL | {"optim_wrapper.optimizer.lr": 1e30}
     folder = tmp_path / "out"
@@ -339,6 +342,7 @@ def test_arms_of_a_failed_stage1_do_not_train(write_spec, compare, tmp_path):
     assert not (folder / "runs/learned/seed3/config.py").exists()
 
 
+@pytest.mark.slow
 def test_given_weights(write_spec, compare, tmp_path, save_weights, demo_config):
     """Stage 1 may be a checkpoint; its content is part of what tells runs apart."""
     from mmengine.config import Config
@@ -368,6 +372,7 @@ def test_given_weights(write_spec, compare, tmp_path, save_weights, demo_config)
     assert "holds a run of another spec" in output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_ray_gives_the_same_numbers(whole, write_spec, compare, tmp_path):
     pytest.importorskip("ray", reason="needs ray (requirements/optional.txt)")
     spec, folder = write_spec(), tmp_path / "out"

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from conftest import ROOT
-from mmresizer.utils.cli import add_config_options, load_config
+from mmresizer.config.loading import load_config
+from mmresizer.utils.cli import add_config_options
 
 NAME = re.compile(
     r"(?P<resizer>resizer|muller|bilinear|bilinear-aa|bicubic)x(?P<factor>[\d.]+)"

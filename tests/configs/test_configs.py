@@ -17,7 +17,6 @@ from modelindex.load_model_index import load
 from mmresizer.analysis.costs import input_size, pipeline_size
 from mmresizer.comparison.overview import render_comparison_pages
 from mmresizer.config.building import build_model
-from mmresizer.config.checks import has_mmdet
 from mmresizer.config.loading import load_config
 from mmresizer.hub.metafiles import get_facts, list_configs
 from mmresizer.hub.pages import render_zoo_pages
@@ -92,11 +91,6 @@ def load_once(path):
     return load_config(str(path))
 
 
-NEEDS_MMDET = pytest.mark.skipif(
-    not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)"
-)
-
-
 def is_detector(path):
     """Without mmdet such a config cannot be read; the metafile says it."""
     return METADATA.get(path.stem, {}).get("Library") == "MMDetection"
@@ -108,7 +102,7 @@ def params(paths):
         pytest.param(
             path,
             id=path.stem,
-            marks=[NEEDS_MMDET] * is_detector(path)
+            marks=[pytest.mark.detection] * is_detector(path)
             + [pytest.mark.zoo] * (path not in REPRESENTATIVES),
         )
         for path in paths
@@ -186,7 +180,7 @@ def test_name(path):
         assert sampler == ("mmresizer.SameShapeBatchSampler" if aspect else None)
 
 
-@NEEDS_MMDET
+@pytest.mark.detection
 @pytest.mark.parametrize("path", params(p for p in CONFIGS if is_detector(p)))
 def test_name_of_detector(path):
     """Of detectors the output is the short side of what they were built for."""
@@ -316,7 +310,7 @@ def test_finds_configs_of_coco():
     assert len(COCO) == 4 * len(PLAIN)
 
 
-@NEEDS_MMDET
+@pytest.mark.detection
 @pytest.mark.parametrize("path", params(COCO))
 def test_coco_is_mmdetections(path):
     """Its detector and weights, its pipelines at the factor, a tenth of its rate."""

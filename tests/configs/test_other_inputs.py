@@ -13,21 +13,21 @@ import yaml
 from config_names import NAME, load_at, read_commands
 from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
-from mmresizer.apis.checks import build_model, has_mmdet
-from mmresizer.apis.comparison.spec import load_spec
-from mmresizer.apis.costs import model_costs
 
 from conftest import ROOT
+from mmresizer.analysis.costs import model_costs
+from mmresizer.comparison.spec import load_spec
+from mmresizer.config.building import build_model
+from mmresizer.config.loading import load_config
 from mmresizer.registry import DATASETS, MODELS
-from mmresizer.utils.cli import load_config
 
 IMAGENET = ROOT / "configs/imagenet"
 SWEEPS = sorted((ROOT / "comparisons").glob("sweep_in1k_*.py"))
 INPUTS = (224, 256, 320, 368, 448)
 LINES = [
-    (path.name, i)
-    for path in sorted((ROOT / "configs").glob("[!_]*"))
-    for i in range(len(read_commands(path.name)))
+    (page.parent.name, i)
+    for page in sorted((ROOT / "configs").glob("[!_]*/README.md"))
+    for i in range(len(read_commands(page.parent.name)))
 ]
 
 
@@ -66,7 +66,7 @@ def test_line_sets_the_input(family, i, n, tmp_path):
             assert resizer(image[None].float()).shape == (1, 3, output, output)
 
 
-@pytest.mark.skipif(not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)")
+@pytest.mark.detection
 @pytest.mark.parametrize("detector", ["faster-rcnn", "mask-rcnn", "retinanet"])
 def test_line_of_detectors(detector):
     """MMDetection's 1333 x 800 px and multiple of 32, times 1.25."""
@@ -128,20 +128,9 @@ def test_finds_the_sweeps():
     assert len(SWEEPS) == 4
 
 
-@pytest.mark.parametrize(
-    ("sweep", "setting"),
-    [
-        pytest.param(
-            path,
-            setting,
-            id=f"{path.stem}{setting}",
-            marks=[pytest.mark.zoo]
-            * ((path.stem, setting) != ("sweep_in1k_mobilenet-v2", "-ft")),
-        )
-        for path in SWEEPS
-        for setting in ("-ft", "")
-    ],
-)
+@pytest.mark.zoo
+@pytest.mark.parametrize("setting", ["-ft", ""])
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda path: path.stem)
 def test_sweep(sweep, setting, tmp_path, monkeypatch):
     """At 224 and 448 px it is the configs of those inputs; the others lie between."""
     monkeypatch.chdir(tmp_path)

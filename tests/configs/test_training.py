@@ -13,7 +13,6 @@ from config_names import NAME, load_at, load_recipe, read_commands
 from mmengine.config import Config
 
 from mmresizer.apis import train_model
-from mmresizer.config.checks import has_mmdet
 from mmresizer.datasets import Imagenette, Imagewoof
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -241,7 +240,7 @@ def shrink(steps):
             step[key] = [*map(tuple, sizes)] if key == "scales" else tuple(sizes)
 
 
-@pytest.mark.skipif(not has_mmdet(), reason="needs mmdet (setup_env.sh --detection)")
+@pytest.mark.detection
 @pytest.mark.parametrize("name", params(DETECTORS))
 def test_detector(name, tmp_path, monkeypatch):
     """By its pipelines and its recipe, two iterations and a validation."""

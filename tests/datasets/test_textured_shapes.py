@@ -6,9 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
-
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
@@ -158,6 +155,9 @@ TexturedShapes({str(tmp_path / "again")!r}, split="val", **{NUM})
     train = [name for name in reference if name.startswith("train/")]
     assert all(reference[name] != other[name] for name in train)
     assert len({reference[name] for name in train}) == 20
+
+
+pytestmark = pytest.mark.detection
 
 
 def test_image_does_not_depend_on_the_number_of_images(folder, tmp_path):

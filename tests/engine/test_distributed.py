@@ -31,6 +31,12 @@ def test_cuda_is_left_to_mmengine(two_gpus, monkeypatch):
     assert not torch.distributed.is_initialized()
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_refuses_numbers(number):
+    with pytest.raises(InputError, match=f"a positive int, but got '{number}'"):
+        check_num_processes(number)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")
 def test_any_number_on_cpus():
     check_num_processes(64)

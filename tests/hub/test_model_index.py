@@ -9,10 +9,11 @@ import torch
 from mmengine.config import Config
 
 from conftest import ROOT
+from mmresizer.__main__ import main
 from mmresizer.config.building import build_model
 from mmresizer.hub import download_models, find_model, list_models, model_index
 from mmresizer.models.utils import check_trained_weights
-from mmresizer.utils import InputError
+from mmresizer.utils import InputError, exit_on_input_error
 
 NAME = "resizerx4_resnet18-cifar-w16_1xb32_fine-textures_24px"
 
@@ -182,21 +183,36 @@ def test_names_as_where_a_checkpoint_is_asked_for():
     assert find_model(f"mmresizer://{NAME}") == find_model(NAME)
 
 
-def zoo_command(run, *arguments, **kwargs):
-    return run(sys.executable, "-m", "mmresizer", "zoo", *arguments, **kwargs)
+@pytest.fixture
+def zoo_command(monkeypatch, capsys):
+    """Runs the command in this process; returns (status, output)."""
+
+    def zoo_command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mmresizer", "zoo", *map(str, arguments)])
+        status = 0
+        try:
+            with exit_on_input_error():
+                main()
+        except SystemExit as e:
+            status = e.code
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return zoo_command
 
 
-def test_command_line(run, tmp_path):
-    status, output = zoo_command(run, "list", "*fine-textures*")
+def test_command_line(run, zoo_command, tmp_path):
+    command = [sys.executable, "-m", "mmresizer", "zoo", "list", "*fine-textures*"]
+    status, output = run(*command)
     assert status == 0
     lines = [line for line in output.splitlines() if "fine-textures" in line]
     assert len(lines) == 3
     (learned,) = (line for line in lines if line.startswith("resizer"))
     assert learned.split() == [NAME, "100.0", "2.9", "MB", "FineTextures"]
-    status, output = zoo_command(run, "show", NAME)
+    status, output = zoo_command("show", NAME)
     assert status == 0
     assert find_model(NAME).weights.sha256 in output
-    status, output = zoo_command(run, "download", NAME, "--dest", tmp_path / "dest")
+    status, output = zoo_command("download", NAME, "--dest", tmp_path / "dest")
     assert status == 0
     assert output.splitlines()[-1] == str(tmp_path / "dest" / f"{NAME}.py")
     assert len(list((tmp_path / "dest").iterdir())) == 3
@@ -211,7 +227,7 @@ def test_command_line(run, tmp_path):
         (["download", "nothing"], "error: the zoo has no model 'nothing'"),
     ],
 )
-def test_command_line_refuses(run, arguments, message):
-    status, output = zoo_command(run, *arguments)
+def test_command_line_refuses(zoo_command, arguments, message):
+    status, output = zoo_command(*arguments)
     assert status == 1
     assert output.splitlines()[-1].startswith(message)

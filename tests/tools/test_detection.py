@@ -38,7 +38,6 @@ train_cfg = dict(max_epochs=1, val_interval=1)
 @pytest.fixture(scope="module")
 def trained(run_tool, tmp_path_factory):
     """A run of one epoch: (config, work_dir, output)."""
-    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
     folder = tmp_path_factory.mktemp("detection")
     config = write_config(folder, folder / "shapes")
     status, output = run_tool("train.py", config, "--work-dir", folder / "run")
@@ -51,6 +50,7 @@ def precision(output):
     return float(re.findall(r"coco/bbox_mAP: (-?[\d.]+)", output)[-1])
 
 
+@pytest.mark.detection
 def test_trains_and_validates(trained):
     _, folder, output = trained
     assert (folder / "epoch_1.pth").is_file()
@@ -58,6 +58,7 @@ def test_trains_and_validates(trained):
     assert re.search(r"loss_rpn_cls: [\d.]+", output)
 
 
+@pytest.mark.detection
 def test_resumes(run_tool, trained):
     config, folder, _ = trained
     status, output = run_tool(
@@ -69,6 +70,7 @@ def test_resumes(run_tool, trained):
     assert (folder / "epoch_2.pth").is_file()
 
 
+@pytest.mark.detection
 def test_starts_from_a_plain_detector(run_tool, trained, tmp_path):
     """Only the resizer's weights are missing, and that is told."""
     config, folder, _ = trained
@@ -86,6 +88,7 @@ def test_starts_from_a_plain_detector(run_tool, trained, tmp_path):
     assert "missing keys in source state_dict: backbone" not in output
 
 
+@pytest.mark.detection
 def test_evaluates_as_in_training(run_tool, trained, tmp_path):
     config, folder, output = trained
     expected = re.findall(r"coco/bbox_mAP: (-?[\d.]+)", output)[-1]
@@ -101,6 +104,7 @@ def test_evaluates_as_in_training(run_tool, trained, tmp_path):
     assert Image.open(tmp_path / "shown" / shown[0]).size == (2 * 192, 192)
 
 
+@pytest.mark.detection
 def test_augments_at_test_time(run_tool, trained, tmp_path):
     config, folder, _ = trained
     status, output = run_tool(
@@ -111,6 +115,7 @@ def test_augments_at_test_time(run_tool, trained, tmp_path):
     assert precision(output) >= 0
 
 
+@pytest.mark.detection
 def test_draws_what_the_detector_sees(run_tool, trained, tmp_path):
     config, folder, _ = trained
     image = config.parent / "shapes" / "val" / "000001.png"
@@ -122,6 +127,7 @@ def test_draws_what_the_detector_sees(run_tool, trained, tmp_path):
     assert (tmp_path / "000001_resizer.png").is_file()
 
 
+@pytest.mark.detection
 def test_refuses_weights_of_another_detector(run_tool, trained, tmp_path):
     config, _, _ = trained
     torch.save({"state_dict": {"head.fc.weight": torch.ones(2)}}, tmp_path / "x.pth")
@@ -131,6 +137,7 @@ def test_refuses_weights_of_another_detector(run_tool, trained, tmp_path):
     assert "Traceback" not in output
 
 
+@pytest.mark.detection
 def test_compares(run_tool, trained, tmp_path):
     """Runs that are there already are not repeated."""
     config, _, _ = trained
@@ -161,6 +168,7 @@ def test_compares(run_tool, trained, tmp_path):
     assert "holds a run of another spec or config" in output
 
 
+@pytest.mark.detection
 @pytest.mark.parametrize("ends_by", ["SIGTERM", "SIGKILL"])
 def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
     """A signal to the tool alone; the folder is free for the same command again."""
@@ -179,6 +187,7 @@ def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
         pass
 
 
+@pytest.mark.detection
 def test_measures_the_latency_of_a_pair(run_tool, trained):
     status, output = run_tool(
         "analysis_tools/benchmark_pairs.py", CONFIG, "--repeats", 1, "--batch-size", 1

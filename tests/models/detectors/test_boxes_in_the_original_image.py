@@ -13,10 +13,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-
-pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
-pytest.importorskip("mmcv.ops", reason="needs mmcv's operators")
-
 from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 from mmdet.models.detectors import BaseDetector
@@ -27,6 +23,8 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
 from mmresizer.registry import MODELS
+
+pytestmark = pytest.mark.detection
 
 CLASSES = ("red", "green", "blue")
 # x, y, width, height of rectangles by the channel of their colour, and sizes (h, w).

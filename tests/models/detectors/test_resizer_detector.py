@@ -9,10 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
-pytest.importorskip("mmcv.ops", reason="needs mmcv's operators")
-
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from mmdet.engine.hooks import YOLOXModeSwitchHook
 from mmdet.models.detectors import BaseDetector, FasterRCNN, RetinaNet
@@ -39,6 +35,8 @@ from tiny_detectors import (
 from mmresizer.models import ResizerDetector
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+
+pytestmark = pytest.mark.detection
 
 LEARNED = dict(type="mmresizer.LearnedResizer", scale_factor=0.5)
 RESIZERS = {
