@@ -1,4 +1,4 @@
-"""Tables in Markdown, and in the pages that hold them."""
+"""Tables in Markdown, and the pages that hold them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def fill_page(page: Path, table: str) -> str:
-    """Returns the text of a page with a table between the marks.
+    """Returns the text of a page with a new table between its marks.
 
     Raises:
         InputError: If the page lacks the marks.
