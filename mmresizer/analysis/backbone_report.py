@@ -38,7 +38,7 @@ COLUMNS = (
 )
 
 # The smallest model that MMPretrain publishes with each backbone: its config or, where
-# there is none for a classifier, the model.
+# there is no config of a classifier, the model.
 _SMALLEST: dict[str, str | dict[str, Any]] = {
     "LeNet5": "lenet/lenet5_mnist",
     "AlexNet": dict(
@@ -123,7 +123,7 @@ _DISTILLED_HEADS = ("EfficientFormerClsHead", "LeViTClsHead")
 _SPARSE = "takes masked images only, in pre-training with SparK"
 _UNTRAINABLE = {"SparseResNet": _SPARSE, "SparseConvNeXt": _SPARSE}
 
-# Part of the difference between two images' logits that may be lost to rounding.
+# Rounding may change the logits by this part of the difference between two images.
 _MAX_ERROR = 0.01
 
 
@@ -142,9 +142,10 @@ def check_backbones(
     """Checks backbones behind a learned resizer, one after the other.
 
     Args:
-        names (Sequence[str]): Of :func:`list_backbones`; all of them by default.
-        out (str, optional): CSV file for the rows. The same table is written beside it
-            in Markdown.
+        names (Sequence[str]): Names from :func:`list_backbones`; all of them by
+            default.
+        out (str, optional): CSV file for the rows. A file with the same table in
+            Markdown is written beside it.
 
     Returns:
         list[dict[str, str]]: The rows, as :func:`check_backbone` returns them.
@@ -180,11 +181,11 @@ def check_backbone(name: str) -> dict[str, str]:
     """Checks a backbone behind a learned resizer.
 
     Args:
-        name (str): Of :func:`list_backbones`.
+        name (str): A name from :func:`list_backbones`.
 
     Returns:
-        dict[str, str]: A value for each of :data:`COLUMNS`. That of a check is "yes",
-        the reason why not, or "-" if it was not reached.
+        dict[str, str]: A value for each of :data:`COLUMNS`. The value of a check is
+        "yes", the reason why it failed, or "-" if it was not reached.
     """
     row = dict.fromkeys(COLUMNS, "-")
     row.update(
@@ -207,7 +208,10 @@ def check_backbone(name: str) -> dict[str, str]:
 
 
 class _Trial:
-    """A classifier with a backbone behind a learned resizer, to be checked in order."""
+    """A classifier with a backbone behind a learned resizer.
+
+    Its checks run in the order of :data:`CHECKS`.
+    """
 
     def __init__(self, name: str):
         self.name = name
@@ -283,7 +287,7 @@ class _Trial:
             parameters = getattr(self.model, name).parameters()
             gradients = [p.grad for p in parameters if p.requires_grad]
             found = [g for g in gradients if g is not None]
-            # Stochastic depth leaves parts of a backbone out.
+            # Stochastic depth may leave parts of a backbone out.
             reached = all if name == "resizer" else any
             if not found or not reached(g is not None and g.any() for g in gradients):
                 raise _CheckError(f"the {name} gets no gradient")
@@ -356,7 +360,8 @@ class _Trial:
     def _error(self, logits: Tensor, first: Tensor, second: Tensor) -> float:
         """Returns how far the logits of the second batch are off.
 
-        As a part of the difference from those of the first: 1 for a constant output.
+        The unit is their difference from the logits of the first batch, so that a
+        constant output gives 1.
         """
         expected = _logits(self.model(second))
         scale = (expected - _logits(self.model(first))).abs().max()
@@ -387,7 +392,7 @@ def _find_size(cfg: Config) -> int:
 
 
 def _logits(output: Tensor | Sequence[Tensor]) -> Tensor:
-    """Returns the output of a model, which has two heads here and there, as one."""
+    """Returns the output of a model as one tensor; some models have two heads."""
     return output if isinstance(output, Tensor) else torch.cat(list(output), dim=1)
 
 

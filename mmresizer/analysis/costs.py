@@ -47,12 +47,12 @@ class ModelCosts(NamedTuple):
     """What a model with a resizer costs for one image.
 
     Attributes:
-        resizer (Cost): Of the resizer.
-        backbone (Cost, optional): Of the backbone. None for wrappers of foreign models,
-            which do not tell it from the head.
-        rest (Cost): Of all else: neck and head or, without a backbone, the whole
-            wrapped model.
-        total (Cost): Of the model.
+        resizer (Cost): Cost of the resizer.
+        backbone (Cost, optional): Cost of the backbone. None for wrappers of foreign
+            models, in which backbone and head are one.
+        rest (Cost): Cost of everything else: neck and head or, without a backbone, the
+            whole wrapped model.
+        total (Cost): Cost of the model.
     """
 
     resizer: Cost
@@ -64,9 +64,9 @@ class ModelCosts(NamedTuple):
 def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
     """Counts what a classifier or detector with a resizer costs for one image.
 
-    A detector ends where the boxes would be decoded; one of two stages has as many
-    proposals as it may have. Of deformable attention the linear layers are counted:
-    torch counts no products of its sampling.
+    A detector is counted up to where the boxes are decoded. A detector in two stages
+    has as many proposals as it may have. In deformable attention the linear layers are
+    counted: torch counts no products of its sampling.
 
     Args:
         model (Config | nn.Module): The config, or its model from
@@ -74,8 +74,8 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
         size (tuple[int, int]): Height and width of the input in pixels.
 
     Raises:
-        InputError: If the config's model cannot be built, is no classifier or detector,
-            has no resizer, or does not take such an input.
+        InputError: If the model of the config cannot be built, is no classifier or
+            detector, has no resizer, or does not take such an input.
     """
     if isinstance(model, Config):
         model = build_model_to_count(model, size)
@@ -96,7 +96,7 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     """Counts the multiply-accumulates of a model whose backbone sees the input itself.
 
     Args:
-        model (nn.Module): From :func:`build_model_to_count`; is left as it is.
+        model (nn.Module): From :func:`build_model_to_count`; it is not changed.
         size (tuple[int, int]): Height and width of the input in pixels.
 
     Raises:
@@ -108,10 +108,9 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
 def check_input_size(cfg: Config) -> None:
     """Checks that a classifier with a resizer takes what its test pipeline delivers.
 
-    The trial run is on the meta device or on the CPU. It counts only where the model
-    runs at another size: a model that fails at every size, such as one with an operator
-    for CUDA alone, may run elsewhere. Detectors take images of any size, and say
-    themselves which are too small.
+    The model is tried on the meta device or on the CPU. A model that fails at every
+    size passes: it may have an operator for CUDA alone, and run elsewhere. Detectors
+    pass too: they take images of any size, and say themselves which are too small.
 
     Raises:
         InputError: If the model refuses an image of this size.
@@ -134,8 +133,8 @@ def check_input_size(cfg: Config) -> None:
 def _takes_another_size(model: nn.Module, size: tuple[int, int]) -> bool:
     """Says whether a model that fails at a size runs at another one.
 
-    Behind a resizer to a fixed size the backbone sees always the same. So it is tried
-    without the resizer as well, where it fails at what it sees.
+    Behind a resizer to a fixed size the backbone always sees the same size. If it fails
+    there, it is tried at other sizes without the resizer.
     """
     usual = [(side, side) for side in _USUAL_SIDES]
     channels = _in_channels(model)
@@ -172,16 +171,17 @@ def _in_channels(model: nn.Module) -> int:
 
 
 def build_model_to_count(cfg: Config, size: tuple[int, int] | None = None) -> nn.Module:
-    """Builds the model of a config without weights, where it runs without.
+    """Builds the model of a config without weights, where it runs without them.
 
-    It is on the meta device: a forward pass takes neither memory nor arithmetic. A
-    model that does not run there at the given size is on the CPU instead, with random
-    weights: it may look at values. Nothing is downloaded.
+    The model is on torch's meta device, where tensors have shapes but no values: a
+    forward pass takes neither memory nor arithmetic. A model that does not run there at
+    the given size, as it may look at values, is on the CPU with random weights. Nothing
+    is downloaded.
 
     Args:
         cfg (Config): The config.
         size (tuple[int, int], optional): Height and width of the input in pixels.
-            Defaults to that of the config's test pipeline or, where the config does not
+            Defaults to what the test pipeline delivers or, where the config does not
             say it, to :data:`DEFAULT_SIZE`.
 
     Raises:
@@ -212,8 +212,8 @@ def _build_prepared(cfg: Config) -> nn.Module:
 class _EmptyOnMeta(TorchFunctionMode):
     """Leaves the weights of layers without memory.
 
-    With ``torch.device("meta")`` as a context some models cannot be built: they compute
-    numbers, such as the rates of drop path, by tensors.
+    ``torch.device("meta")`` as a context does not do: some models compute numbers with
+    tensors while they are built, such as the rates of drop path.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -226,7 +226,7 @@ class _EmptyOnMeta(TorchFunctionMode):
 def input_size(cfg: Config) -> tuple[int, int] | None:
     """Returns the (height, width) that the test pipeline of a config delivers.
 
-    Images of detectors keep their aspect ratios: theirs is the size of the largest
+    Images of detectors keep their aspect ratios. The size is then that of the largest
     landscape image.
 
     Returns:
@@ -247,7 +247,7 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
 
 
 def _fill_scale(transform: dict) -> dict:
-    """Returns a transform that makes the largest landscape image of any."""
+    """Returns a transform that makes the largest landscape image of any image."""
     scale = transform.get("scale")
     if not transform.get("keep_ratio") or not isinstance(scale, list | tuple):
         return transform

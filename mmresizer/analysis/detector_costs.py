@@ -9,11 +9,11 @@ from mmresizer.models import ResizerDetector
 
 
 def prepare_to_count(detector: ResizerDetector) -> None:
-    """Has a detector take images alone, on the meta device too, in place.
+    """Changes a detector so that it takes images alone, on the meta device too.
 
-    Of detectors in two stages, the first one proposes as many boxes as it may, whatever
-    the weights. Cutting the features out below boxes is left out: it has no products of
-    those that are counted.
+    In detectors of two stages the first stage then proposes as many boxes as it may,
+    whatever the weights. The extraction of features below boxes is left out: it has
+    none of the products that are counted.
     """
     take_images_alone(detector)
     if not hasattr(detector, "rpn_head") or not hasattr(detector, "roi_head"):
@@ -28,9 +28,9 @@ def prepare_to_count(detector: ResizerDetector) -> None:
 
 
 def take_images_alone(detector: ResizerDetector) -> None:
-    """Has a detector's raw outputs need images alone, in place.
+    """Changes a detector so that its raw outputs need images alone.
 
-    Those of two stages ask for data samples.
+    Detectors of two stages ask for data samples.
     """
     detector.register_forward_pre_hook(_add_samples, with_kwargs=True)
 
@@ -55,7 +55,7 @@ def _propose(count: int, scores: list[Tensor], *args: Any, **kwargs: Any) -> lis
 
 
 class _BlankFeatures(nn.Module):
-    """Stands for an extractor of features below boxes, which needs values.
+    """Replaces an extractor of features below boxes, which needs values.
 
     Args:
         extractor (BaseRoIExtractor): The extractor.

@@ -16,10 +16,10 @@ from mmresizer.utils import InputError
 
 @dataclass(frozen=True)
 class Cost:
-    """What a module needs for one image.
+    """What a module costs for one image.
 
     Attributes:
-        parameters (int): Number of parameters, frozen ones included.
+        parameters (int): Number of parameters, with the frozen ones.
         macs (int): Number of multiply-accumulates, see :func:`count_macs`.
         activations (int): Number of activations, see :func:`count_activations`.
     """
@@ -45,20 +45,20 @@ def count_costs(
 ) -> list[Cost]:
     """Counts what a module's forward pass costs for one image.
 
-    A module on the meta device takes no memory and no arithmetic.
+    On torch's meta device this takes no memory and no arithmetic.
 
     Args:
         module (nn.Module): Takes images of shape (N, C, H, W).
         input_size (tuple[int, int]): Height and width in pixels.
         in_channels (int): Defaults to 3.
-        parts (Sequence[str]): Names of submodules, as in ``named_modules()``, of which
-            none is registered twice; "" is the module itself. Defaults to the module.
+        parts (Sequence[str]): Names of submodules, as in ``named_modules()``; "" is the
+            module itself. No submodule may be registered twice. Defaults to the module.
 
     Returns:
-        list[Cost]: One for each of the parts.
+        list[Cost]: The cost of each part.
 
     Raises:
-        InputError: If the module does not take such an image.
+        InputError: If the module does not take an image of this size.
     """
     training = module.training
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
@@ -123,7 +123,10 @@ class _ShapesOnCPU(TorchFunctionMode):
 
 @contextmanager
 def _attention_by_products() -> Iterator[None]:
-    """Has torch compute attention by matrix products: fused kernels are not counted."""
+    """Makes torch compute attention with matrix products.
+
+    torch does not count its fused kernels.
+    """
     is_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -138,9 +141,9 @@ def count_macs(
 ) -> int:
     """Counts the multiply-accumulates of a module's forward pass for one image.
 
-    Those of convolutions and matrix products; the rest (norms, activations,
-    interpolation) is below 2 % in these models. OpenMMLab's tables call them FLOPs; the
-    paper counts two FLOPs for each.
+    Counted are those of convolutions and matrix products. The rest (norms, activations,
+    interpolation) is below 2 % in these models. OpenMMLab's tables call
+    multiply-accumulates FLOPs; the paper counts two FLOPs for each.
 
     Args:
         module (nn.Module): Takes images of shape (N, C, H, W).
@@ -151,7 +154,7 @@ def count_macs(
         int: Number of multiply-accumulates.
 
     Raises:
-        InputError: If the module does not take such an image.
+        InputError: If the module does not take an image of this size.
     """
     return count_costs(module, input_size, in_channels)[0].macs
 
@@ -161,9 +164,9 @@ def count_activations(
 ) -> int:
     """Counts the activations of a module's forward pass for one image.
 
-    They are the elements of the outputs of convolutions, as in `Designing Network
-    Design Spaces <https://arxiv.org/abs/2003.13678>`_, and of matrix products, which
-    are the convolutions of transformers.
+    Activations are the elements of the outputs of convolutions, as in `Designing
+    Network Design Spaces <https://arxiv.org/abs/2003.13678>`_, and of matrix products,
+    which are the convolutions of transformers.
 
     Args:
         module (nn.Module): Takes images of shape (N, C, H, W).
@@ -174,7 +177,7 @@ def count_activations(
         int: Number of activations.
 
     Raises:
-        InputError: If the module does not take such an image.
+        InputError: If the module does not take an image of this size.
     """
     return count_costs(module, input_size, in_channels)[0].activations
 

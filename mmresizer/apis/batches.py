@@ -82,11 +82,12 @@ def run_in_batches(
         run (Callable): Takes a batch, of shape (N, C, H, W), and the labels of its
             images, and returns a result for each of them. Its :class:`InputError` is
             that of each image.
-        verb (str): What ``run`` does to an image, for messages.
+        verb (str): What ``run`` does with an image, for messages.
         batch_size (int): Largest number of images at a time.
         num_workers (int): Processes that load and prepare images; 0 for this one.
         on_error (Callable, optional): Called with the label of an image at fault, and
-            the error. The image is left out. Without it the first error is raised.
+            the error. The image is left out. Without ``on_error`` the first error is
+            raised.
         progress (bool): Whether to show a progress bar.
 
     Yields:

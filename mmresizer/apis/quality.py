@@ -42,10 +42,10 @@ class Quality(NamedTuple):
     """The predicted scores of an image.
 
     Attributes:
-        image (str): Its file; of an array or a tensor its number among the images.
+        image (str): Its file; for an array or a tensor its number among the images.
         mean (float): Mean of the scores, which start at 1.
         std (float | None): Their standard deviation; None for regression.
-        distribution (np.ndarray | None): Parts of the scores 1, 2, ..., shape
+        distribution (np.ndarray | None): Share of each score, from 1 on, shape
             (num_scores,), float32; None for regression.
     """
 
@@ -60,11 +60,11 @@ class QualityPredictor:
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
-            config, or a model with its config as ``_config``, as
-            :func:`mmpretrain.get_model` gives it, which is moved to the device and set
-            to evaluation. Its head is an :class:`mmresizer.IQAHead`.
-        checkpoint (str | os.PathLike, optional): Weights of the model of a config; of a
-            model of the zoo, in place of its own.
+            config, or a model. A model has its config as ``_config``, as
+            :func:`mmpretrain.get_model` returns it; it is moved to the device and set
+            to evaluation. The head must be an :class:`mmresizer.IQAHead`.
+        checkpoint (str | os.PathLike, optional): Weights. A config needs them; for a
+            model of the zoo they replace its own.
         device (str, optional): Defaults to "cuda" where there is one, else "cpu".
 
     Attributes:
@@ -72,7 +72,7 @@ class QualityPredictor:
 
     Raises:
         InputError: If the model, its weights, its config, its test pipeline or the
-            device is not there, or it has another head.
+            device is missing, or the head is another one.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class QualityPredictor:
                 "of mmpretrain.get_model do"
             )
         transforms = _build_pipeline(cfg)
-        # Files and arrays take the same way: what loads is apart from it.
+        # Files and arrays go through the same transforms, so loading is apart.
         loaders = [t for t in transforms if isinstance(t, LoadImageFromFile)]
         min_size = getattr(loaders[0], "min_size", None) if loaders else None
         self.load = LoadImage(min_size=min_size)
@@ -123,7 +123,7 @@ class QualityPredictor:
             return self._pipeline({"img": array, "img_shape": size, "ori_shape": size})[
                 "inputs"
             ]
-        except Exception as e:  # transforms refuse an image in any way
+        except Exception as e:  # transforms may raise anything
             raise InputError(
                 f"the test pipeline does not take an image of {size[0]}x{size[1]} "
                 f"pixels (height x width) ({describe_error(e)})"
@@ -134,7 +134,7 @@ class QualityPredictor:
         """Predicts the scores of a batch.
 
         Args:
-            inputs (Tensor): Images of :meth:`prepare`, shape (N, 3, h, w).
+            inputs (Tensor): Images from :meth:`prepare`, shape (N, 3, h, w).
             names (Sequence[str]): Names of the N images.
 
         Returns:
@@ -167,7 +167,7 @@ def _build_pipeline(cfg: Config) -> list:
         return [TRANSFORMS.build(transform) for transform in transforms]
     except InputError:
         raise
-    except Exception as e:  # a constructor raises whatever it likes on its arguments
+    except Exception as e:  # constructors may raise anything
         raise InputError(
             f"cannot build the test pipeline of {name} ({describe_error(e)})"
         ) from e
@@ -186,7 +186,7 @@ def predict_quality(
 ) -> list[Quality]:
     """Predicts how people would score images.
 
-    Images are prepared by the test pipeline of the model's config.
+    The test pipeline of the model's config prepares the images.
 
     Args:
         model (str | os.PathLike | Config | nn.Module | QualityPredictor): See
@@ -195,22 +195,22 @@ def predict_quality(
             (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
             reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
         checkpoint (str | os.PathLike, optional): See :class:`QualityPredictor`.
-        out_dir (str | os.PathLike, optional): A folder for outputs, to which nothing is
-            written here: what lies in it is not taken from a folder or pattern above
-            it.
-        batch_size (int): Largest number of images at a time; only those of one size,
-            after the pipeline, make a batch. Defaults to 8.
+        out_dir (str | os.PathLike, optional): A folder for outputs. Nothing is written
+            to it here, but a folder or pattern above it does not take what lies in it.
+        batch_size (int): Largest number of images in a batch. The images of a batch
+            have one size after the pipeline. Defaults to 8.
         device (str, optional): See :class:`QualityPredictor`.
-        num_workers (int): Processes that read and prepare images. Defaults to 0: this
-            one does.
-        on_error (Callable, optional): Called with the name of an image, as in
-            :class:`Quality`, that cannot be read, or that pipeline or resizer do not
-            take, and the error; it is left out. Without it the first one is raised.
+        num_workers (int): Processes that load and prepare images. Defaults to 0: this
+            process does.
+        on_error (Callable, optional): Called with the name of an image at fault, as in
+            :class:`Quality`, and the error: it cannot be loaded, or the pipeline or the
+            resizer does not take it. The image is left out. Without ``on_error`` the
+            first error is raised.
         progress (bool): Whether to show a progress bar. Defaults to False.
 
     Returns:
-        list[Quality]: In the order of the images; of a folder or pattern, in that of
-        their names.
+        list[Quality]: In the order of the images; those of a folder or pattern in the
+        order of their names.
 
     Raises:
         InputError: If the model, an image or an argument is at fault.
@@ -240,18 +240,18 @@ def predict_quality(
 
 
 def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
-    """Writes a table of scores, CSV, whole or not at all.
+    """Writes a table of scores as CSV, whole or not at all.
 
-    Its columns are image, mean, std, p1, p2, ... for the parts of the scores; for
-    regression image and mean.
+    The columns are image, mean, std and, for the share of each score, p1, p2 and so on.
+    For regression they are image and mean.
 
     Args:
-        qualities (Sequence[Quality]): Of one model.
+        qualities (Sequence[Quality]): Scores from one model.
         path (str | os.PathLike): The table; its folder is made if it is missing.
 
     Raises:
         InputError: If there are no scores.
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     _check_scores(qualities)
     header = ["image", "mean"]
@@ -277,9 +277,10 @@ def draw_contact_sheet(
 ) -> None:
     """Draws image files in the order of their scores, best first, as a PNG file.
 
-    Below each are its rank, its mean score (with the standard deviation) and its name.
-    Of more images than ``max_images`` evenly spaced ranks are drawn, the best and the
-    worst among them. Only those are loaded, at a reduced scale where they are JPEG.
+    Below each image are its rank, its mean score with the standard deviation, and its
+    name. If there are more images than ``max_images``, evenly spaced ranks are drawn,
+    the best and the worst among them. Only these images are loaded, JPEG files at a
+    reduced scale.
 
     Args:
         qualities (Sequence[Quality]): Scores of files.
@@ -290,7 +291,7 @@ def draw_contact_sheet(
     Raises:
         InputError: If there are no scores, an image cannot be loaded, or an argument is
             below 1.
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     check_int("columns", columns, 1)
     check_int("max_images", max_images, 1)
@@ -331,13 +332,13 @@ def _check_scores(qualities: Sequence[Quality]) -> None:
 
 
 def _rank(qualities: Sequence[Quality]) -> list[int]:
-    """Returns the indices of images, the best first; of equal ones the earlier."""
+    """Returns the indices of images, the best first; equal ones keep their order."""
     means = np.array([quality.mean for quality in qualities])
     return np.argsort(-means, kind="stable").tolist()
 
 
 def _choose_ranks(count: int, limit: int) -> list[int]:
-    """Returns ranks from 0 to count - 1, evenly spaced; the best where one is to be."""
+    """Returns evenly spaced ranks from 0 to count - 1; if only one, the best."""
     shown = min(count, limit)
     return [i * (count - 1) // max(shown - 1, 1) for i in range(shown)]
 

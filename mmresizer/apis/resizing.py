@@ -1,4 +1,4 @@
-"""Images as a trained resizer hands them on."""
+"""Images as a trained resizer passes them on."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -27,15 +27,15 @@ class ImageResizer:
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
-            config, or a model with a resizer, which is moved to the device and set to
-            evaluation. One without a data preprocessor gets the pixels as they are.
-        checkpoint (str | os.PathLike, optional): Weights of the model of a config; of a
-            model of the zoo, in place of its own.
+            config, or a model with a resizer. A model is moved to the device and set to
+            evaluation; without a data preprocessor it gets the pixels as they are.
+        checkpoint (str | os.PathLike, optional): Weights. A config needs them; for a
+            model of the zoo they replace its own.
         device (str, optional): Defaults to "cuda" where there is one, else "cpu".
 
     Raises:
-        InputError: If the model, its weights or the device is not there, or it has no
-            resizer.
+        InputError: If the model, its weights or the device is missing, or the model has
+            no resizer.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class ImageResizer:
         self.model = model.to(self.device).eval()
 
     def __call__(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """Resizes images; those of one size in one batch.
+        """Resizes images; those of one size make one batch.
 
         Args:
             images (Sequence[Tensor]): Each of shape (C, H, W), as OpenMMLab's pipelines
                 deliver them: BGR, 0 to 255.
 
         Returns:
-            list[Tensor]: Each of shape (C, h, w), of the same order and range, float32
-            on the CPU; a learned image may leave the range.
+            list[Tensor]: Each of shape (C, h, w), BGR, float32, on the CPU. The pixels
+            of a learned resizer may leave 0 to 255.
         """
         resized: dict[int, Tensor] = {}
         for indices in group_by_size(images):
@@ -96,7 +96,8 @@ def resize_images(
 ) -> list[Tensor] | list[Path]:
     """Resizes images as a model does before its backbone.
 
-    Images of any size and aspect ratio, without the crops of the model's pipelines.
+    Images may have any size and aspect ratio. The crops of the model's pipelines are
+    not applied.
 
     Args:
         model (str | os.PathLike | Config | nn.Module | ImageResizer): See
@@ -105,23 +106,24 @@ def resize_images(
             (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
             reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
         checkpoint (str | os.PathLike, optional): See :class:`ImageResizer`.
-        out_dir (str | os.PathLike, optional): Folder for PNG files in place of returned
-            tensors; what lies in it is not taken from a folder or pattern above it. A
-            file of a folder or pattern keeps its path below it. Of "a.jpg" and "a.png"
-            the latter becomes "a.png.png"; two files of one name are an error.
-        batch_size (int): Largest number of images at a time; only those of one size
-            make a batch. Defaults to 8.
+        out_dir (str | os.PathLike, optional): Folder for PNG files, which are written
+            instead of returning tensors. A folder or pattern above it does not take
+            what lies in it. A file of a folder or pattern keeps its path below it. If
+            there are "a.jpg" and "a.png", the latter becomes "a.png.png"; two files of
+            one name are an error.
+        batch_size (int): Largest number of images in a batch. The images of a batch
+            have one size. Defaults to 8.
         device (str, optional): See :class:`ImageResizer`.
-        num_workers (int): Processes that read files. Defaults to 0: this one does.
+        num_workers (int): Processes that load files. Defaults to 0: this process does.
         on_error (Callable, optional): Called with the path of a file, or the number of
-            an array or a tensor, that cannot be read or is too small for the resizer,
-            and with the error. The image is left out. Without it the first error is
-            raised.
+            an array or a tensor, that cannot be loaded or is too small for the resizer,
+            and with the error. The image is left out. Without ``on_error`` the first
+            error is raised.
         progress (bool): Whether to show a progress bar. Defaults to False.
 
     Returns:
-        list[Tensor] | list[Path]: See :meth:`ImageResizer.__call__`; with ``out_dir``
-        the files, cut to 0 to 255.
+        list[Tensor] | list[Path]: See :meth:`ImageResizer.__call__`. With ``out_dir``
+        the files, whose pixels are clipped to 0 to 255.
 
     Raises:
         InputError: If the model, an image or an argument is at fault.

@@ -1,4 +1,4 @@
-"""Evaluation of a checkpoint."""
+"""Evaluation of checkpoints."""
 
 import os
 from copy import deepcopy
@@ -32,7 +32,7 @@ def evaluate_model(
 
     Args:
         cfg (Config): Config of the Runner.
-        checkpoint (str): Path or URL of the weights; they must be exactly those of the
+        checkpoint (str): Path or URL of the weights, which must be exactly those of the
             model.
         out (str, optional): File to write results to.
         out_item (str): What to write, "pred" (the predictions, to a pickle file) or
@@ -76,14 +76,15 @@ def evaluate_model(
 
 
 def enable_tta(cfg: Config) -> None:
-    """Turns on test-time augmentation, in place.
+    """Turns on test-time augmentation in a config.
 
-    The config's ``tta_model`` and ``tta_pipeline`` are used where it has them.
-    Otherwise the image and its mirror image are: their class scores are averaged as in
-    MMPretrain, or their boxes merged as in MMDetection.
+    The ``tta_model`` and ``tta_pipeline`` of the config are used if it has them.
+    Otherwise the model sees the image and its mirror image. Their class scores are
+    averaged, as in MMPretrain, or their boxes merged, as in MMDetection.
 
     Raises:
-        InputError: If the model predicts a single score, which that does not average.
+        InputError: If the model predicts a single score, which MMPretrain's averaging
+            does not take.
     """
     if "tta_model" not in cfg and (cfg.model.get("head") or {}).get("regression"):
         raise InputError(
@@ -100,8 +101,8 @@ def enable_tta(cfg: Config) -> None:
     )
     if "tta_pipeline" not in cfg:
         *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)
-        if detection:  # what merges the boxes has to know which image was flipped
-            pack.pop("meta_keys", None)  # by default it tells
+        if detection:  # merging needs to know which image was flipped
+            pack.pop("meta_keys", None)  # the default keys say it
         flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
         augment = dict(type="TestTimeAug", transforms=[flips, [pack]])
         cfg.tta_pipeline = [*steps, augment]
@@ -110,12 +111,12 @@ def enable_tta(cfg: Config) -> None:
 
 
 def set_visualization(cfg: Config, out_dir: str, interval: int = 1) -> None:
-    """Has test images written with their predictions, in place.
+    """Changes a config so that test images are written with their predictions.
 
     Args:
         cfg (Config): Config of the Runner.
         out_dir (str): Folder for the images.
-        interval (int): One image of so many. Defaults to 1.
+        interval (int): Every interval-th image is written. Defaults to 1.
     """
     if find_task(cfg) == "detection":
         # The hook joins its folder to the run's; an absolute one stays as it is.

@@ -26,12 +26,12 @@ from mmresizer.utils import InputError
 def train_model(cfg: Config) -> nn.Module:
     """Trains the model of a config.
 
-    Faults of the model, the folders of the data and the checkpoints are found before
-    anything is written; those of single images when they are read.
+    Faults of the model, of the folders of data and of the checkpoints are found before
+    anything is written. Faults of single images are found when they are loaded.
 
     Args:
-        cfg (Config): Config of the Runner. With ``resume=True`` it goes on from
-            ``load_from``, or from the last checkpoint in ``work_dir``.
+        cfg (Config): Config of the Runner. With ``resume=True`` training continues from
+            ``load_from`` or, without it, from the last checkpoint in ``work_dir``.
 
     Returns:
         nn.Module: The trained model, without the wrapper of a distributed job.

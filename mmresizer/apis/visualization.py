@@ -1,4 +1,4 @@
-"""Pictures of the resizer of a checkpoint."""
+"""Pictures of what a trained resizer does."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,17 +17,17 @@ from mmresizer.visualization import draw_resizer
 def visualize_resizer(
     cfg: Config, checkpoint: str, images: Sequence[str], out_dir: str
 ) -> Iterator[Path]:
-    """Draws :func:`mmresizer.visualization.draw_resizer` for image files.
+    """Draws :func:`mmresizer.visualization.draw_resizer` for each image file.
 
     Args:
         cfg (Config): Config with a resizer; its test pipeline prepares the images.
         checkpoint (str): Path or URL of the weights.
-        images (Sequence[str]): Image files. Of files of the same name the later ones
+        images (Sequence[str]): Image files. If several have one name, the later ones
             get a number.
         out_dir (str): Folder for the pictures, ``NAME_resizer.png``.
 
     Yields:
-        Path: The picture of each image, when it is written.
+        Path: The picture of each image, once it is written.
 
     Raises:
         InputError: If the config, the checkpoint or an image is at fault.

@@ -1,4 +1,4 @@
-"""Configs: loading and checking them, and building what they describe.
+"""Loading, checking and building of configs.
 
-``import mmresizer`` imports this package: it holds nothing that takes time to import.
+``import mmresizer`` imports this package, so nothing slow to import belongs here.
 """

@@ -20,9 +20,9 @@ from .checks import find_task
 
 @contextmanager
 def _input_errors(what: str) -> Iterator[None]:
-    """Turns what goes wrong while something is built from a config into one sentence.
+    """Turns any error while something is built from a config into one sentence.
 
-    Builders raise whatever the constructor of a class raises on its arguments.
+    Constructors may raise anything on their arguments.
     """
     try:
         yield
@@ -33,21 +33,21 @@ def _input_errors(what: str) -> Iterator[None]:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Builds the Runner, of mmengine or the one named by ``cfg.runner_type``.
+    """Builds mmengine's Runner, or the one that ``cfg.runner_type`` names.
 
     Raises:
-        InputError: If the config has settings that the Runner does not take.
+        InputError: If the Runner does not take a setting of the config.
     """
     with _input_errors(f"the run of {cfg.filename}"):
         return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 
 def build_training(runner: Runner, cfg: Config) -> None:
-    """Builds the datasets and the optimizer, which the Runner would do when it starts.
+    """Builds the datasets and the optimizer before the Runner starts.
 
     Raises:
         InputError: If one cannot be built, the data has more classes than the head, or
-            the folders of training and validation set are of different classes.
+            the folders of training and validation hold different classes.
     """
     with _input_errors(f"the training loop or its data, of {cfg.filename}"):
         dataset = runner.train_loop.dataloader.dataset
@@ -71,7 +71,7 @@ def build_training(runner: Runner, cfg: Config) -> None:
 
 
 def check_test_classes(runner: Runner, cfg: Config) -> None:
-    """Checks that a test set with one folder a class has all classes of the head.
+    """Checks that a test set with one folder per class has all classes of the head.
 
     Raises:
         InputError: If the test set cannot be built or has more or fewer classes.
@@ -82,9 +82,10 @@ def check_test_classes(runner: Runner, cfg: Config) -> None:
 
 
 def _check_class_folders(dataset: Any, cfg: Config) -> None:
-    """Checks that a dataset with one folder a class has as many as the head.
+    """Checks that a dataset with one folder per class has as many as the head.
 
-    A label is the position of the folder: one more or less shifts those behind it.
+    A label is the position of its folder: an extra or missing folder shifts the labels
+    behind it.
     """
     folders = _class_folders(dataset)
     model = cfg.model.get("module", cfg.model)  # test-time augmentation wraps it
@@ -98,19 +99,18 @@ def _check_class_folders(dataset: Any, cfg: Config) -> None:
 
 
 def _class_folders(dataset: object) -> set[str]:
-    """Names of the folders that give a dataset its classes; empty for others."""
+    """Returns the names of the folders that are a dataset's classes, if they are."""
     return set(getattr(dataset, "folder_to_idx", {}))
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """Builds the model on its own, to find faults of the config before a run starts.
+    """Builds the model alone, to find faults of the config before a run starts.
 
-    The Runner seeds the random numbers and builds its own; this one takes no part in
-    it.
+    The Runner builds its own model later, with its own random numbers.
 
     Raises:
-        InputError: If the config has no model, it cannot be built, or a distributed run
-            without CUDA has a SyncBN layer.
+        InputError: If the config has no model, the model cannot be built, or it has a
+            SyncBN layer in a distributed run without CUDA.
     """
     if cfg.get("model") is None:
         raise InputError(f"the config {cfg.filename} has no `model`")
@@ -134,8 +134,8 @@ def build_model(cfg: Config) -> nn.Module:
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
-    """Sets what the models need, where the config says nothing."""
-    # Images of a detection batch differ in size: the data preprocessor stacks them.
+    """Sets what the models need where the config says nothing."""
+    # The images of a detector differ in size, so its data preprocessor stacks them.
     collate = "pseudo_collate" if find_task(cfg) == "detection" else "default_collate"
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         dataloader = cfg.get(name)

@@ -18,15 +18,15 @@ from mmresizer.models.utils import check_trained_weights, load_checkpoint
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
-# Datasets that write their folder when it is not there.
+# Datasets that write their folder if it is missing.
 _SELF_WRITING = ("mmresizer.TexturedShapes",)
 
 
 def find_task(cfg: Config) -> Literal["classification", "detection"]:
-    """Returns what the model of a config is for.
+    """Returns the task of a config's model.
 
     Raises:
-        InputError: If there is no model, or it is for something else.
+        InputError: If there is no model, or its task is another one.
     """
     model = cfg.get("model")
     if not isinstance(model, dict):
@@ -42,7 +42,7 @@ def find_task(cfg: Config) -> Literal["classification", "detection"]:
     if isinstance(cls, type) and issubclass(cls, ResizerDetector):
         return "detection"
     is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
-    if cls is not None and not is_classifier:  # building says what an unknown name is
+    if cls is not None and not is_classifier:  # building reports unknown names
         raise InputError(
             f"the model of {cfg.filename} must be an image classifier or a "
             f"ResizerDetector, but it is of type {kind!r}"
@@ -51,7 +51,7 @@ def find_task(cfg: Config) -> Literal["classification", "detection"]:
 
 
 def has_mmdet() -> bool:
-    """Says whether MMDetection is installed, and mmcv's operators that it needs."""
+    """Says whether MMDetection and the operators of mmcv that it needs are there."""
     return all(find_spec(name) is not None for name in ("mmdet", "mmcv._ext"))
 
 
@@ -140,10 +140,10 @@ def find_checkpoint_to_resume(work_dir: str) -> str:
 
 
 def check_resume(model: nn.Module, path: str) -> None:
-    """Checks that a checkpoint holds a training run of this model.
+    """Checks that training of a model can continue from a checkpoint.
 
     Raises:
-        InputError: If it has weights only, or weights of another model.
+        InputError: If the checkpoint has weights only, or weights of another model.
     """
     absent = {"meta", "message_hub", "optimizer"} - load_checkpoint(path).keys()
     if absent:

@@ -1,4 +1,4 @@
-"""Configs from files, from packages and for the run of a tool."""
+"""Loading of configs: from files, from packages, from command lines."""
 
 import argparse
 import os
@@ -32,7 +32,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
         )
     try:
         cfg = Config.fromfile(path)
-    except Exception as e:  # a config is a program: it can fail in any way
+    except Exception as e:  # a config is a program and may raise anything
         reason = describe_error(e)
         if "mmdet is not installed" in reason:
             reason += f"; {HOW_TO_INSTALL_MMDET}"
@@ -52,7 +52,8 @@ def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
 
     Args:
         name (str): The name.
-        folder (str | os.PathLike): What a file's path is seen from. Defaults to "".
+        folder (str | os.PathLike): The folder that a file's path starts from. Defaults
+            to "", the current one.
 
     Raises:
         InputError: If there is no such config, or it cannot be read.

@@ -1,1 +1,1 @@
-"""Weights of other implementations, to this one's names and back."""
+"""Conversion of weights from and to other implementations."""

@@ -1,4 +1,4 @@
-"""What the converters share."""
+"""Functions that the converters share."""
 
 import io
 import os
@@ -34,19 +34,19 @@ def save_weights(
     """Saves converted weights, for ``load_from`` and the tools.
 
     Args:
-        weights (Mapping[str, Tensor]): By name.
-        out (str | os.PathLike): The checkpoint; its folder is made. A file that is
-            there is replaced when the new one is complete.
-        sources (Sequence[str | os.PathLike]): The files that they are from, none of
-            which may be ``out``; noted in the checkpoint.
-        config (str, optional): Config whose model they have to fit exactly.
+        weights (Mapping[str, Tensor]): Weights by name.
+        out (str | os.PathLike): The checkpoint; its folder is made. An old file is
+            replaced when the new one is complete.
+        sources (Sequence[str | os.PathLike]): The files that the weights are from. The
+            checkpoint names them, and none may be ``out``.
+        config (str, optional): Config whose model the weights must fit exactly.
         meta (Mapping, optional): Other notes.
 
     Returns:
         Path: ``out``.
 
     Raises:
-        InputError: If they do not fit; nothing is written then.
+        InputError: If the weights do not fit. Nothing is written then.
     """
     path = Path(out)
     if path.is_dir() or path.suffix not in (".pth", ".pt"):
@@ -66,10 +66,10 @@ def save_weights(
 def check_is_no_source(
     out: str | os.PathLike, sources: Sequence[str | os.PathLike]
 ) -> None:
-    """Checks that a file to write is none of those that are read.
+    """Checks that a file to write is not one of those that are read.
 
     Raises:
-        InputError: If it is.
+        InputError: If it is one of them.
     """
     if any(Path(out).resolve() == Path(source).resolve() for source in sources):
         raise InputError(f"{str(out)!r} would be overwritten; take another file")
@@ -81,13 +81,13 @@ def rename(
     """Renames weights by the first part of their names.
 
     Args:
-        weights (Mapping[str, Tensor]): By their old names.
-        prefixes (Mapping[str, str]): Old beginning to new; the longest that fits is
-            taken.
-        source (str): What the names should be of, for the message.
+        weights (Mapping[str, Tensor]): Weights by their old names.
+        prefixes (Mapping[str, str]): New beginning by the old one. The longest one that
+            fits is used.
+        source (str): What the weights should be of, for the message.
 
     Raises:
-        InputError: If none fits.
+        InputError: If no beginning fits a name.
     """
     renamed = {}
     for name, value in weights.items():

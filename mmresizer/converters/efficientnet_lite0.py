@@ -17,13 +17,13 @@ _MODEL = "tf_efficientnet_lite0"
 def convert_efficientnet_lite0(out: str | os.PathLike) -> Path:
     """Writes the weights of the installed package as a checkpoint for ``load_from``.
 
-    The package has them under names of its own, in the order of timm's model. The
-    checkpoint has timm's names, those of :class:`mmresizer.ResizerTimmClassifier`. It
-    is the whole model; a classifier of other classes keeps its own last layer.
+    The package has names of its own, in the order of timm's model. The checkpoint has
+    timm's names, as :class:`mmresizer.ResizerTimmClassifier` has. It holds the whole
+    model; a classifier of other classes keeps its own last layer.
 
     Args:
-        out (str | os.PathLike): The checkpoint; its folder is made. A file that is
-            there is replaced when the new one is complete.
+        out (str | os.PathLike): The checkpoint; its folder is made. An old file is
+            replaced when the new one is complete.
 
     Returns:
         Path: ``out``.

@@ -1,8 +1,8 @@
 """Weights of Keras's example, https://keras.io/examples/vision/learnable_resizer/.
 
-Its model is a resizer before DenseNet-121. Keras saves it in three formats: ``.h5``
-with names of layers, and ``.weights.h5``, alone or within ``.keras``, with names of
-their classes, numbered in the order of the layers.
+The model is a resizer in front of DenseNet-121. Keras saves it in three formats.
+``.h5`` has the names of the layers. ``.weights.h5``, alone or within ``.keras``, has
+the names of their classes, numbered in the order of the layers.
 """
 
 import os
@@ -40,7 +40,7 @@ _NAMES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-# Added to the variance, in Keras: of layers, and of its DenseNet.
+# What Keras adds to the variance: in its norm layers, and in those of its DenseNet.
 _EPS, _DENSENET_EPS = 1e-3, 1.001e-5
 _OUR_EPS = 1e-5
 _DENSENET_BLOCKS = (6, 12, 24, 16)
@@ -49,7 +49,7 @@ _WEIGHTS = "model.weights.h5"
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer of ours: what it is called, its kind, and Keras's epsilon of a norm."""
+    """A layer in this package: its name, its kind, and Keras's epsilon if a norm."""
 
     name: str
     kind: str
@@ -57,10 +57,10 @@ class _Layer:
 
 
 def convert_keras(path: str) -> dict[str, Tensor]:
-    """Converts a file of Keras, of the whole model or of the resizer alone.
+    """Converts a file of Keras, with the whole model or the resizer alone.
 
-    The epsilon of batch norms, another one in Keras, becomes part of the running
-    variances.
+    Batch norms have another epsilon in Keras. The difference becomes part of the
+    running variances.
 
     Args:
         path (str): ``.h5``, ``.weights.h5`` or ``.keras``.
@@ -71,7 +71,7 @@ def convert_keras(path: str) -> dict[str, Tensor]:
         :class:`mmresizer.LearnedResizer`, with the same outputs in inference.
 
     Raises:
-        InputError: If the file cannot be read, or is of another model.
+        InputError: If the file cannot be read, or holds another model.
     """
     with _open(path, "r") as file:
         weights = {}
@@ -90,7 +90,7 @@ def export_keras(weights: Mapping[str, Tensor], template: str, out: str) -> Path
     """Writes weights into a copy of a file that Keras has saved of the same model.
 
     Args:
-        weights (Mapping[str, Tensor]): Of :func:`convert_keras`'s kinds.
+        weights (Mapping[str, Tensor]): Weights as :func:`convert_keras` returns them.
         template (str): ``.h5``, ``.weights.h5`` or ``.keras``, whatever its values.
         out (str): The copy.
 
@@ -98,8 +98,8 @@ def export_keras(weights: Mapping[str, Tensor], template: str, out: str) -> Path
         Path: ``out``.
 
     Raises:
-        InputError: If the file cannot be read, or is of another model than the
-            weights; nothing is written then.
+        InputError: If the file cannot be read, or holds another model than the weights.
+            Nothing is written then.
     """
     path = Path(out)
     suffix = _suffix(template)
@@ -156,7 +156,7 @@ def _to_keras(array: Tensor, kind: str) -> Tensor:
 
 @contextmanager
 def _open(path: str, mode: str, shown: str | None = None) -> Iterator[Any]:
-    """Opens a file of weights, one in an archive too, which is packed again."""
+    """Opens a file of weights; an archive around it is packed again."""
     try:
         import h5py
     except ImportError as e:
@@ -182,7 +182,7 @@ def _open(path: str, mode: str, shown: str | None = None) -> Iterator[Any]:
 
 
 def _replace_member(path: str, file: str) -> None:
-    """Puts a file of weights into an archive, in place of the one that is there."""
+    """Replaces the file of weights in an archive."""
     changed = f"{path}.part"
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
         for member in old.infolist():
@@ -194,7 +194,7 @@ def _replace_member(path: str, file: str) -> None:
 
 
 def _match(path: str, file: Any) -> Iterator[tuple[str, Any, str, float]]:
-    """Yields our name of each array of a file, the array, its layer's kind and eps."""
+    """Yields our name for each array of a file, the array, its layer's kind and eps."""
     parts = _read_parts(file)
     # The resizer ends with a 7x7 convolution, DenseNet-121 begins with one.
     counts = [sum(kind == "convolution" for kind, _ in part) for part in parts]
@@ -223,7 +223,7 @@ def _match(path: str, file: Any) -> Iterator[tuple[str, Any, str, float]]:
 
 
 def _read_parts(file: Any) -> list[list[tuple[str, dict[str, Any]]]]:
-    """Returns the inner models: for each its layers in order, kind and arrays."""
+    """Returns the layers of each inner model, in order: their kinds and arrays."""
     named = file.get("model_weights", file)
     has_names = "layer_names" in named.attrs
     parts = _read_named(named) if has_names else _read_numbered(file)
@@ -287,7 +287,7 @@ def _read_numbered(file: Any) -> list[list[tuple[str, dict[str, Any]]]]:
 
 
 def _resizer_layers(num_blocks: int) -> list[_Layer]:
-    """Returns the layers of the resizer, those of a kind in the order of their use."""
+    """Returns the layers of the resizer; each kind is in the order of use."""
     blocks = [f"blocks.{i}.layer{j}" for i in range(num_blocks) for j in (1, 2)]
     inner = [*blocks, "fuse"]
     return [
@@ -301,7 +301,7 @@ def _resizer_layers(num_blocks: int) -> list[_Layer]:
 
 
 def _densenet_layers() -> list[_Layer]:
-    """Returns the layers of DenseNet-121, those of a kind in the order of their use."""
+    """Returns the layers of DenseNet-121; each kind is in the order of use."""
     convolutions, norms = ["stem.0"], ["stem.1"]
     for i, num_layers in enumerate(_DENSENET_BLOCKS):
         for j in range(num_layers):

@@ -1,8 +1,9 @@
 """Checkpoints of the Imagenette implementation on Lightning.
 
-That is https://github.com/KushajveerSingh/resize_network_cv: a resizer of modules 1, 3
-and 4 and residual blocks, before torchvision's ResNet-50. Its last version hands on the
-image as it came, so that its resizers are as random as at the start.
+The implementation is https://github.com/KushajveerSingh/resize_network_cv. Its resizer
+has the modules 1, 3 and 4 and residual blocks, and stands in front of torchvision's
+ResNet-50. Its last version passes the image on unchanged, so that its resizers are
+as random as at the start.
 """
 
 import re
@@ -33,10 +34,10 @@ _BLOCK_NAMES = {
 
 
 class _Callback:
-    """Stands for a class of Lightning that its checkpoints have as a key."""
+    """Replaces a class of Lightning that is a key in its checkpoints."""
 
 
-# Of Lightning before 1.3: classes of callbacks, whose states they keep.
+# Checkpoints of Lightning before 1.3 keep the states of callbacks by their classes.
 _CALLBACKS = ("model_checkpoint.ModelCheckpoint", "early_stopping.EarlyStopping")
 
 
@@ -44,7 +45,7 @@ def load_lightning(path: str) -> dict[str, Tensor]:
     """Loads the weights of a checkpoint of Lightning.
 
     Raises:
-        InputError: If it cannot be loaded safely, or has none.
+        InputError: If the file cannot be loaded safely, or has no weights.
     """
     names = [f"pytorch_lightning.callbacks.{name}" for name in _CALLBACKS]
     with safe_globals([(type("Callback", (_Callback,), {}), name) for name in names]):
@@ -55,15 +56,15 @@ def convert_lightning(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Converts weights of the Imagenette implementation.
 
     Args:
-        weights (Mapping[str, Tensor]): ``resizer_model.*``, if there is a resizer, and
-            ``base_model.*``.
+        weights (Mapping[str, Tensor]): ``base_model.*`` and, if there is a resizer,
+            ``resizer_model.*``.
 
     Returns:
-        dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier` with
-        MMPretrain's ResNet, with the same outputs.
+        dict[str, Tensor]: Weights of a :class:`mmresizer.ResizerClassifier` with
+        MMPretrain's ResNet, which has the same outputs.
 
     Raises:
-        InputError: If a name is of another model.
+        InputError: If a name belongs to another model.
     """
     blocks = {
         match[0]: f"resizer.blocks.{match[1]}.{new}"

@@ -1,4 +1,4 @@
-"""Checkpoints of MMPretrain's plain classifiers, and those with a resizer."""
+"""Checkpoints of MMPretrain's plain classifiers, to and from those with a resizer."""
 
 from collections.abc import Mapping
 
@@ -10,18 +10,19 @@ from mmresizer.utils import InputError
 def add_resizer(
     weights: Mapping[str, Tensor], resizer: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Puts a resizer before a plain classifier.
+    """Puts a resizer in front of a plain classifier.
 
     Args:
-        weights (Mapping[str, Tensor]): Of the plain classifier.
-        resizer (Mapping[str, Tensor]): Of the resizer, alone or with its classifier.
+        weights (Mapping[str, Tensor]): Weights of the plain classifier.
+        resizer (Mapping[str, Tensor]): Weights of the resizer, alone or with its
+            classifier.
 
     Returns:
-        dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier`.
+        dict[str, Tensor]: Weights of a :class:`mmresizer.ResizerClassifier`.
 
     Raises:
-        InputError: If there is a resizer already, or the weights are not those of a
-            classifier and a resizer.
+        InputError: If the classifier has a resizer already, or the weights are not
+            those of a classifier and a resizer.
     """
     if any("resizer." in name for name in weights):
         raise InputError("the classifier's weights have a resizer already")
@@ -43,17 +44,18 @@ def add_resizer(
 def split_resizer(
     weights: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Takes a classifier with a resizer apart.
+    """Splits a classifier with a resizer.
 
     Args:
-        weights (Mapping[str, Tensor]): Of a :class:`mmresizer.ResizerClassifier`.
+        weights (Mapping[str, Tensor]): Weights of a
+            :class:`mmresizer.ResizerClassifier`.
 
     Returns:
         tuple[dict[str, Tensor], dict[str, Tensor]]: Weights of the plain classifier,
-        and of the resizer alone, which has none if it interpolates.
+        and of the resizer alone; an interpolation has none.
 
     Raises:
-        InputError: If the resizer is mounted inside another model, of timm say.
+        InputError: If the resizer is mounted inside another model, such as timm's.
     """
     plain, resizer = {}, {}
     for name, value in weights.items():

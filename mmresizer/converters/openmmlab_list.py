@@ -1,4 +1,4 @@
-"""Checkpoints of the first OpenMMLab implementation, a list of two backbones.
+"""Checkpoints of the first OpenMMLab implementation: a list of two backbones.
 
 Its ``backbone=[dict(type='LearnableResizer', ...), dict(...)]`` names the resizer's
 weights ``backbone.0.*`` and the backbone's ``backbone.1.*``.
@@ -30,20 +30,21 @@ _BLOCK_NAMES = {
 
 
 def convert_openmmlab_list(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Converts weights of a list of resizer and backbone.
+    """Converts weights of a list of a resizer and a backbone.
 
-    Its 3x3 convolutions have biases before their batch norms, which subtract them
-    again: they become part of the running means, exactly.
+    The 3x3 convolutions have biases there, and the batch norms behind them subtract
+    these again. So the biases become part of the running means, exactly.
 
     Args:
         weights (Mapping[str, Tensor]): ``backbone.0.*``, ``backbone.1.*`` and others.
 
     Returns:
-        dict[str, Tensor]: Those of a :class:`mmresizer.ResizerClassifier`, with the
-        same outputs.
+        dict[str, Tensor]: Weights of a :class:`mmresizer.ResizerClassifier`, which has
+        the same outputs.
 
     Raises:
-        InputError: If there is no such list, or the first is another model.
+        InputError: If the weights are not those of such a list, or its first model is
+            another one.
     """
     prefixes = {f"backbone.0.{old}": f"resizer.{new}" for old, new in _NAMES.items()}
     for name in weights:

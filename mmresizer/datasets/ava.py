@@ -30,8 +30,8 @@ class Ratings:
     Attributes:
         ids (list[str]): Names of N images.
         votes (np.ndarray): Number of votes for the scores 1 to 10, shape (N, 10).
-        faults (dict[str, list[str]]): What was left out, by kind: the lines, or the
-            images.
+        faults (dict[str, list[str]]): Lines or images that were left out, by the kind
+            of their fault.
     """
 
     ids: list[str]
@@ -40,7 +40,7 @@ class Ratings:
 
     @property
     def distributions(self) -> np.ndarray:
-        """Parts of the votes, shape (N, 10); each row sums to 1."""
+        """Share of each score in the votes, shape (N, 10); each row sums to 1."""
         return self.votes / self.votes.sum(axis=1, keepdims=True)
 
     @property
@@ -65,7 +65,7 @@ def read_ratings(path: str | os.PathLike) -> Ratings:
         path (str | os.PathLike): The table.
 
     Raises:
-        InputError: If there is no such file, or no line of it is a rating.
+        InputError: If the file is missing, or no line of it is a rating.
     """
     if not os.path.isfile(path):
         raise InputError(f"the table of ratings {str(path)!r} does not exist")
@@ -93,8 +93,8 @@ def read_ratings(path: str | os.PathLike) -> Ratings:
                 votes.append(counts)
     if not ids:
         raise InputError(
-            f"{str(path)!r} must hold a rating a line: {_NUM_COLUMNS} numbers (row, "
-            "image, ten counts of votes, two tags, challenge), but has none"
+            f"{str(path)!r} must hold one rating per line: {_NUM_COLUMNS} numbers "
+            "(row, image, ten counts of votes, two tags, challenge), but has none"
         )
     return Ratings(list(ids), np.array(votes), faults)
 
@@ -105,26 +105,26 @@ class AVA(BaseDataset):
 
     From `AVA: A Large-Scale Database for Aesthetic Visual Analysis
     <https://doi.org/10.1109/CVPR.2012.6247954>`_ (CVPR 2012). A sample has the
-    distribution as ``gt_score``, its ``gt_mean`` and its ``gt_std``; ``PackInputs``
-    takes the latter two by its ``algorithm_keys``.
+    distribution as ``gt_score``, its mean as ``gt_mean`` and its standard deviation as
+    ``gt_std``. ``PackInputs`` takes the latter two by its ``algorithm_keys``.
 
-    What is at fault is told in one summary: malformed lines, images that are rated
-    twice, without votes, missing or broken.
+    Faults are reported in one summary: malformed lines, and images that are rated
+    twice, have no votes, are missing or broken.
 
     Args:
-        data_root (str): Folder of table and images. Defaults to "".
+        data_root (str): Folder of the table and the images. Defaults to "".
         ann_file (str): Table of ratings. Defaults to "AVA.txt".
         data_prefix (str): Folder of the images, ``ID.jpg``. Defaults to "images".
         split (str): "train", "test" or "all". Defaults to "train".
         test_lists (str | Sequence[str], optional): Files with the names of test images,
-            one a line, such as AVA's ``*_test.jpgl``; all others are for training.
-            Without them a part of the rated images, drawn by ``seed``, is for test.
-        test_part (float): That part. Defaults to 0.1.
-        seed (int): Defaults to 0.
+            one per line, such as AVA's ``*_test.jpgl``. All others are for training.
+            Without these lists the test set is drawn at random.
+        test_part (float): The share of the rated images that is drawn. Defaults to 0.1.
+        seed (int): Seed of the draw. Defaults to 0.
         on_fault (str): "skip" to leave out what is at fault, or "raise". Defaults to
             "skip".
         check_images (bool): Whether to look for broken files, which takes about a
-            minute for 100,000. Defaults to True.
+            minute for 100,000 of them. Defaults to True.
         **kwargs: Other arguments of :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:
@@ -208,7 +208,7 @@ class AVA(BaseDataset):
 
     def _test_ids(self, ids: Sequence[str]) -> set[str]:
         if self.test_lists is None:
-            # Of all that are rated: which images are there does not change the split.
+            # Drawn from all rated images, so that missing ones do not change the split.
             order = np.random.default_rng(self.seed).permutation(len(ids))
             return {ids[i] for i in order[: round(len(ids) * self.test_part)]}
         test: set[str] = set()
@@ -218,8 +218,8 @@ class AVA(BaseDataset):
             names = set(Path(path).read_text().split())
             if not names & set(ids):
                 raise InputError(
-                    f"the list of test images {path!r} must have a name of the table a "
-                    "line, but has none of them"
+                    f"the list of test images {path!r} must have one name of the table "
+                    "per line, but has none of them"
                 )
             test |= names
         return test

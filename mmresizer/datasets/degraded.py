@@ -1,4 +1,4 @@
-"""Images of known quality, a stand-in for photographs that people have scored."""
+"""Images of known quality, which replace photographs that people have scored."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from .transforms import LoadImage, read_image_size
 
 DEGRADATIONS = ("blur", "noise", "jpeg", "contrast")
 _SPLITS = {"train": 0, "val": 1}
-# Strongest degradation, at severity 1, for an image of 96 px.
+# The strongest degradation (severity 1) of an image of 96 px.
 _MAX_SIGMA_PX = 3.0
 _MAX_NOISE = 40.0
 _MIN_QUALITY = 3
 _MIN_CONTRAST = 0.25
-# Spread of the scores of one image, of 10.
+# Standard deviation of the scores of one image, on a scale of 1 to 10.
 _SCORE_STD = 1.2
 
 
@@ -33,14 +33,14 @@ def degrade(
     Args:
         image (np.ndarray): Shape (H, W, 3), uint8.
         kind (str): "blur" (Gaussian), "noise" (Gaussian), "jpeg" or "contrast".
-        severity (float): From 0, none, to 1.
+        severity (float): From 0 (none) to 1.
         rng (np.random.Generator): For the noise.
 
     Returns:
-        np.ndarray: Of the same shape and type.
+        np.ndarray: An image of the same shape and type.
 
     Raises:
-        InputError: If the kind is none of these.
+        InputError: If the kind is another one.
     """
     check_choice("kind", kind, DEGRADATIONS)
     if kind == "blur":
@@ -64,7 +64,7 @@ def degrade(
 def score_distribution(mean: float) -> np.ndarray:
     """Returns a bell curve over the scores 1 to 10, shape (10,), float32.
 
-    Its mean is that asked for, but for what is cut off at the ends.
+    Its mean is ``mean``, apart from what is cut off at the ends.
     """
     scores = np.arange(1, NUM_SCORES + 1)
     weights = np.exp(-((scores - mean) ** 2) / (2 * _SCORE_STD**2))
@@ -74,9 +74,9 @@ def score_distribution(mean: float) -> np.ndarray:
 class _Degraded(BaseDataset):
     """Adds a degradation and its score to the images of a subclass.
 
-    Kind and severity are drawn for each image from seed, split and index, so that an
-    image is the same in every process and run. The score falls from 9 at severity 0 to
-    2 at 1, whatever the kind.
+    Kind and severity of an image are drawn from seed, split and index, so that it is
+    the same in every process and run. The score falls from 9 at severity 0 to 2 at
+    severity 1, whatever the kind.
     """
 
     seed: int
@@ -104,7 +104,7 @@ class _Degraded(BaseDataset):
 
 @DATASETS.register_module()
 class DegradedTextures(_Degraded):
-    """Random textures, degraded by a known amount; there are no files.
+    """Random textures, degraded by a known amount. There are no files.
 
     Args:
         num_samples (int): Number of images.
@@ -164,12 +164,12 @@ class DegradedImages(_Degraded):
     """Image files, degraded by a known amount.
 
     Args:
-        data_root (str): Folder of one split, all images below which are taken.
-        split (str): "train" or "val", which draw other degradations. Defaults to
+        data_root (str): Folder of one split; all images below it are used.
+        split (str): "train" or "val", which draw different degradations. Defaults to
             "train".
         seed (int): Defaults to 0.
-        repeats (int): How often each image is there, each time degraded anew. Defaults
-            to 1.
+        repeats (int): How often each image is used, each time with another degradation.
+            Defaults to 1.
         **kwargs: Other arguments of :class:`mmpretrain.datasets.BaseDataset`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A procedural dataset whose classes lie in details that downscaling destroys."""
+"""A procedural dataset whose classes differ in details that downscaling destroys."""
 
 import cv2
 import numpy as np
@@ -8,30 +8,30 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int
 
-# Keeps the images of the two splits apart, whatever the seed.
+# The images of the two splits differ, whatever the seed.
 _SPLITS = {"train": 0, "val": 1}
 
 
 @DATASETS.register_module()
 class FineTextures(BaseDataset):
-    """Fine gratings over smooth backgrounds, told apart by their orientation.
+    """Fine gratings over smooth backgrounds; the orientation is the class.
 
-    Class k of K is the orientation k * 180/K degrees. Phase, period, contrast,
-    background and noise are drawn for each image from the seed, the split and the
-    index, so that an image is the same in every process and run. There are no files.
+    Class k of K has the orientation k * 180/K degrees. Phase, period, contrast,
+    background and noise of an image are drawn from the seed, the split and the index,
+    so that it is the same in every process and run. There are no files.
 
-    At 24 px, a quarter of the default size, the grating lies beyond what the pixels can
-    carry: antialiased interpolation removes it, plain interpolation folds it into a
-    coarser grating, and a resizer can learn to pass it on.
+    At 24 px, a quarter of the default size, the grating is too fine for the pixels.
+    Antialiased interpolation removes it, plain interpolation turns it into a coarser
+    grating, and a resizer can learn to pass it on.
 
     Args:
-        num_samples (int): Number of images; classes take turns.
+        num_samples (int): Number of images; the classes alternate.
         split (str): "train" or "val". Defaults to "train".
         seed (int): Defaults to 0.
         image_size (int): Height and width in pixels. Defaults to 96.
         num_classes (int): Number of orientations. Defaults to 8.
         period (float): Mean length of a period in pixels. Defaults to 3.0.
-        noise (float): Standard deviation of the noise, of 255 grey levels. Defaults
+        noise (float): Standard deviation of the noise, on a scale of 0 to 255. Defaults
             to 24.
         **kwargs: Other arguments of :class:`mmpretrain.datasets.BaseDataset`.
 

@@ -26,8 +26,8 @@ class Imagenette(CustomDataset):
         **kwargs: Other arguments of :class:`mmpretrain.datasets.CustomDataset`.
 
     Raises:
-        InputError: If the split is another one, or its folder is missing or does not
-            hold just the folders of the ten classes.
+        InputError: If the split is another one, or its folder is missing or holds other
+            folders than those of the ten classes.
     """
 
     WNIDS: tuple[str, ...] = (
@@ -63,7 +63,7 @@ class Imagenette(CustomDataset):
         super().__init__(data_root=data_root, data_prefix=split, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Lists the images, after a look at the folders of the classes."""
+        """Checks the folders of the classes and lists the images."""
         if not fileio.isdir(self.img_prefix):
             raise InputError(
                 f"the folder {self.img_prefix!r} does not exist; "

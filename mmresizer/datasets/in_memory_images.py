@@ -25,19 +25,19 @@ FLIPS = ("horizontal", "vertical", "transpose")
 class InMemoryImages(CustomDataset):
     """A folder of images that is decoded once and kept as bytes, on the GPU if any.
 
-    The loader of a small network on a fast GPU waits for the decoding of images. Here
-    a batch is one gather from a tensor of shape (images, image_size, image_size, 3).
-    The augmentation moves pixels and makes none up, so that training sees the detail
-    that validation sees. Use it with ``num_workers=0`` and
+    A small network on a fast GPU would wait for the decoding of images. Here a batch is
+    one gather from a tensor of shape (images, image_size, image_size, 3). The
+    augmentation moves pixels and computes no new ones, so that training sees the same
+    detail as validation. Use it with ``num_workers=0`` and
     ``collate_fn=dict(type='take_batch')``.
 
     Args:
         image_size (int): Height and width, in pixels, that ``pipeline`` delivers.
-        pipeline (Sequence[dict]): Transforms without chance that load an image.
+        pipeline (Sequence[dict]): Transforms that load an image. None is random.
         max_shift (int): Training images are shifted by up to this number of pixels
             each way, the border reflected. Defaults to 0.
-        flips (Sequence[str]): Of "horizontal", "vertical" and "transpose", each made
-            with probability 1/2. Defaults to none.
+        flips (Sequence[str]): Any of "horizontal", "vertical" and "transpose". Each is
+            made with probability 1/2. Defaults to none.
         cache_dir (str, optional): Folder for the decoded images, which the next process
             maps instead of decoding them. Defaults to None, no cache.
         device (str, optional): Where the images are kept. Defaults to the GPU, if there
@@ -48,7 +48,7 @@ class InMemoryImages(CustomDataset):
         InputError: If an argument is out of its range, or an image has another size.
     """
 
-    # Its random numbers are its own: the same for all models of a seed.
+    # It has its own random numbers, which are the same for all models of a seed.
     keeps_own_rng = True
 
     def __init__(

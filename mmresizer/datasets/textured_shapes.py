@@ -1,6 +1,6 @@
-"""A small COCO-format dataset whose classes lie partly in fine details.
+"""A small dataset in COCO's format whose classes differ partly in fine details.
 
-Needs MMDetection, and so is imported by configs that use it only:
+It needs MMDetection, so only configs that use it import it:
 ``custom_imports = dict(imports=["mmresizer", "mmresizer.datasets.textured_shapes"])``.
 """
 
@@ -19,11 +19,11 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int
 
-# Increased when the same arguments give other images or annotations than before.
+# Increased whenever the same arguments give other images or annotations than before.
 _VERSION = 1
-# Keeps the images of the two splits apart, whatever the seed.
+# The images of the two splits differ, whatever the seed.
 _SPLITS = {"train": 0, "val": 1}
-# One image of as many has no object, and another one a crowd.
+# Of so many images, one has no object and one has a crowd.
 _TURN = 16
 _MIN_RADIUS_PX = 3.0
 _PERIOD_PX = 3.0
@@ -44,31 +44,31 @@ class _Shape(NamedTuple):
 
 @DATASETS.register_module()
 class TexturedShapes(CocoDataset):
-    """Discs and triangles with fine stripes, told apart by outline and orientation.
+    """Discs and triangles with fine stripes; the class is outline and orientation.
 
-    The images and the annotations of both splits are files in the layout of COCO, which
-    are written when the folder is not there yet, at once or not at all, by one process
-    while others wait. A folder with anything else in it is left alone.
+    Images and annotations of both splits are files in the layout of COCO. They are
+    written when the folder is missing, all or none, by one process while others wait. A
+    folder with anything else in it is not changed.
 
-    Circles around the shapes are 6 px to a third of the image wide, evenly in the
-    logarithm. Stripes have a period of 3 px whatever the size of the shape: in an image
-    of half the size, the pixels cannot carry them. Shapes do not overlap; masks and
-    boxes are exact. One image of 16 has no object, one has a crowd. An image depends on
-    the seed, the split, its index and the size alone.
+    Circles around the shapes are 6 px to a third of the image wide, evenly on a
+    logarithmic scale. Stripes have a period of 3 px whatever the size of the shape; an
+    image of half the size cannot show them. Shapes do not overlap, and masks and boxes
+    are exact. Of 16 images, one has no object and one has a crowd. An image depends
+    only on the seed, the split, its index and the size.
 
     Args:
         data_root (str): Local folder of this dataset alone.
         split (str): "train" or "val". Defaults to "train".
-        num_train (int): Number of images of the one split. Defaults to 512.
-        num_val (int): Number of images of the other. Defaults to 128.
+        num_train (int): Number of images for training. Defaults to 512.
+        num_val (int): Number of images for validation. Defaults to 128.
         image_size (int): Height and width in pixels, 32 or more. Defaults to 192.
         seed (int): Defaults to 0.
-        **kwargs: Other arguments of :class:`mmdet.datasets.CocoDataset`, but for
+        **kwargs: Other arguments of :class:`mmdet.datasets.CocoDataset`, without
             ``ann_file`` and ``data_prefix``.
 
     Raises:
-        InputError: If an argument is out of its range, or ``data_root`` has something
-            else in it, such as shapes of other arguments.
+        InputError: If an argument is out of its range, or ``data_root`` holds something
+            else, such as the dataset with other arguments.
     """
 
     METAINFO = {  # noqa: RUF012 (the base class's)
@@ -110,14 +110,14 @@ class TexturedShapes(CocoDataset):
 
 def _ensure_written(folder: Path, settings: dict) -> None:
     """Writes the dataset, under another name until it is complete."""
-    if _is_written(folder, settings):  # perhaps where nothing can be written
+    if _is_written(folder, settings):  # the folder may be read-only
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if _is_written(folder, settings):  # by a process that had the lock before
+        if _is_written(folder, settings):  # by the process that had the lock before
             return
         part = folder.with_name(f".{folder.name}.part")
-        if part.exists():  # of a process that was killed
+        if part.exists():  # left by a process that was killed
             shutil.rmtree(part)
         (part / "annotations").mkdir(parents=True)
         for split in _SPLITS:
@@ -127,10 +127,10 @@ def _ensure_written(folder: Path, settings: dict) -> None:
 
 
 def _is_written(folder: Path, settings: dict) -> bool:
-    """Tells whether the dataset is there.
+    """Says whether the dataset is there.
 
     Raises:
-        InputError: If something else is.
+        InputError: If something else is there.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
@@ -161,7 +161,7 @@ def _write_split(folder: Path, split: str, settings: dict) -> None:
             "width": size,
             "height": size,
         }
-        # `cv2.imwrite` does not tell why it fails.
+        # `cv2.imwrite` would not say why it fails.
         _, code = cv2.imencode(".png", pixels)
         (folder / split / image["file_name"]).write_bytes(code.tobytes())
         images.append(image)
@@ -219,7 +219,7 @@ def _draw_image(
 
 
 def _draw_crowd(rng: np.random.Generator, image: np.ndarray) -> _Shape:
-    """Draws small shapes of one class over each other, which count as a whole."""
+    """Draws small shapes of one class over each other, which count as one object."""
     size = len(image)
     label = int(rng.integers(len(_CLASSES)))
     middle = rng.uniform(size / 4, size * 3 / 4, 2)

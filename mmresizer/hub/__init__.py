@@ -1,7 +1,8 @@
 """The model zoo: its index, verified downloads, safe loading.
 
-``import mmresizer`` imports this package. What writes the zoo (publishing, metafiles,
-pages) and what builds models (loading) is imported by module.
+``import mmresizer`` imports this package, but not all of its modules: those that write
+the zoo (publishing, metafiles, pages) and that build models (loading) are imported
+where they are needed.
 """
 
 from .checkpoints import register_loaders

@@ -1,9 +1,9 @@
-"""Loading of checkpoints that runs no code of theirs, for all of mmengine.
+"""Loading of checkpoints that runs no code from them, for all of mmengine.
 
-mmengine and torch read pickle files, which can run anything; where the safe way fails,
-mmengine takes the unsafe one. :func:`register_loaders` replaces that for ``load_from``,
-``init_cfg``, ``--resume``, ``get_model`` and whatever else asks mmengine's
-``CheckpointLoader``.
+mmengine and torch read pickle files, which can run any code. Where safe loading fails,
+mmengine falls back to unsafe loading. :func:`register_loaders` replaces that for
+``load_from``, ``init_cfg``, ``--resume``, ``get_model`` and all else that uses
+mmengine's ``CheckpointLoader``.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from mmresizer.utils.download import download, is_published
 
 from .model_index import SCHEME, check_online, find_model
 
-# torch's convention: the first digits of the SHA-256 at the end of the file's name. A
+# torch's convention: the name of a file ends with the first digits of its SHA-256. A
 # date has the same form.
 _DIGEST_IN_NAME = re.compile(r"-((?!\d{8}\.)[0-9a-f]{8}|[0-9a-f]{64})\.\w+$")
 
@@ -40,9 +40,9 @@ _SAFE_METHODS = (
 
 
 def _get_method(owner: type, name: str) -> Callable:
-    """Stands for the ``getattr`` in these objects' pickles.
+    """Replaces the ``getattr`` in the pickles of these objects.
 
-    Any other attribute could be a way to run code: ``__class__``, ``__globals__``.
+    Other attributes, such as ``__class__`` and ``__globals__``, could run code.
     """
     for known, names in _SAFE_METHODS:
         if owner is known and type(name) is str and name in names:
@@ -62,7 +62,7 @@ _SAFE_GLOBALS: list = [
     *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efdFDSU"},
 ]
 
-# torch's list of safe globals is one for all threads.
+# All threads share torch's list of safe globals.
 _LOCK = threading.Lock()
 
 
@@ -75,10 +75,10 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
             Defaults to None.
 
     Returns:
-        Any: What was saved; of safetensors, ``{"state_dict": ...}``.
+        Any: What was saved; safetensors as a dict with the key "state_dict".
 
     Raises:
-        InputError: If the file is missing, truncated, or holds other objects than
+        InputError: If the file is missing or truncated, or holds objects other than
             tensors and what a training run of mmengine saves.
     """
     path = os.path.expanduser(os.fspath(filename))
@@ -91,14 +91,14 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         if path.endswith(".safetensors"):
             return {"state_dict": load_file(path)}
         return _load_safely(path, map_location)
-    except Exception as e:  # on foreign bytes the readers raise anything
+    except Exception as e:  # on foreign bytes the readers may raise anything
         raise InputError(
             f"{str(filename)!r} is no complete checkpoint of weights ({_explain(e)})"
         ) from e
 
 
 def _explain(error: Exception) -> str:
-    """Says in a few words why a file was refused, without torch's advice."""
+    """Says in a few words why a file was refused, without the advice of torch."""
     text = " ".join(str(error).split())
     if unknown := re.search(r"\bGLOBAL (\w+(?:\.\w+)+)", text):
         return f"loading it could run {unknown[1]}"
@@ -110,17 +110,17 @@ def _explain(error: Exception) -> str:
 
 
 def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
-    """Loads an address, from the cache where it was downloaded before.
+    """Loads the file at an address, from the cache if it was downloaded before.
 
-    Where the name ends with ``-DIGEST.pth``, the file has to have that SHA-256. The
-    cache is torch's (``TORCH_HOME``).
+    If the name ends with ``-DIGEST.pth``, the SHA-256 of the file must begin with the
+    digest. The cache is torch's (``TORCH_HOME``).
 
     Args:
         filename (str): Address, http or https.
         map_location (Any): See :func:`torch.load`. Defaults to None.
 
     Raises:
-        InputError: If the download fails, or brings no checkpoint.
+        InputError: If the download fails, or the file is no checkpoint.
     """
     try:
         name = Path(urlsplit(filename).path).name
@@ -139,7 +139,7 @@ def load_from_http(filename: str, map_location: Any = None, **_: Any) -> Any:
         return load_from_local(str(path), map_location)
     except InputError as e:
         if not cached and digest is None:
-            # An error page, say: the next call tries again.
+            # It may be an error page. The next call tries again.
             path.unlink(missing_ok=True)
         raise InputError(str(e).replace(str(path), filename)) from e
 
@@ -165,7 +165,7 @@ def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
         try:
             return torch.load(file, map_location=map_location, weights_only=True)
         finally:
-            # The state of a buffer replaces those of the class.
+            # Loading the state of a buffer changes the methods of its class.
             HistoryBuffer._statistics_methods.clear()
             HistoryBuffer._statistics_methods.update(methods)
 

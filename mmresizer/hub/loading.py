@@ -1,4 +1,4 @@
-"""Models by name, by config or as they are, with their weights."""
+"""Loading of models with their weights, by name or by config."""
 
 import os
 
@@ -31,8 +31,8 @@ def find_config(model: str | os.PathLike | Config) -> tuple[Config, str | None]:
         model (str | os.PathLike | Config): Name of a model of the zoo, or a config.
 
     Returns:
-        tuple[Config, str | None]: The config, and the published weights where it is the
-        name of a model that has some.
+        tuple[Config, str | None]: The config, and the published weights if a name is
+        given and its model has some.
 
     Raises:
         InputError: If there is no such model or config, or it cannot be read.
@@ -51,21 +51,21 @@ def load_named_model(
     model: str | os.PathLike | Config | nn.Module,
     checkpoint: str | os.PathLike | None = None,
 ) -> nn.Module:
-    """Loads the model of a name or config; a model is returned as it is.
+    """Loads a model by name or config; a model is returned as it is.
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
             config, or a model.
-        checkpoint (str | os.PathLike, optional): Weights of the model of a config; of a
-            model of the zoo, in place of its own.
+        checkpoint (str | os.PathLike, optional): Weights. A config needs them; for a
+            model of the zoo they replace its own.
 
     Returns:
-        nn.Module: With its config as ``_config``, like those of
-        :func:`mmpretrain.get_model`, unless it was given as a model.
+        nn.Module: The model. Unless it was given, it has its config as ``_config``, as
+        the models of :func:`mmpretrain.get_model` do.
 
     Raises:
-        InputError: If the model or its weights are not there, or a checkpoint is given
-            for a model that has its weights.
+        InputError: If the model or its weights are missing, or a checkpoint is given
+            beside a model.
     """
     if isinstance(model, nn.Module):
         if checkpoint is not None:

@@ -1,4 +1,4 @@
-"""What the metafiles say of configs and their published weights."""
+"""Metafiles: facts about configs and their published weights."""
 
 from pathlib import Path
 
@@ -41,21 +41,21 @@ _DATASETS = {
 
 
 def list_configs(root: Path) -> list[Path]:
-    """Lists the configs of the repository but those in ``_base_``."""
+    """Lists the configs of the repository, without those in ``_base_``."""
     return sorted((root / "configs").glob("[!_]*/*.py"))
 
 
 def update_metafiles(root: Path) -> None:
     """Writes what follows from the configs into the metafiles, and ``model-index.yml``.
 
-    Of an entry, ``Results``, ``Weights`` and what else is not counted here is kept; of
-    detectors, all of it where MMDetection is not installed.
+    ``Results``, ``Weights`` and other facts that do not follow from a config are kept.
+    Without MMDetection the entries of detectors are kept as they are.
 
     Args:
         root (Path): Root of the repository.
 
     Raises:
-        InputError: If a family has no metafile, or a config no known dataset.
+        InputError: If a family has no metafile, or the dataset of a config is unknown.
     """
     families: dict[Path, list[Path]] = {}
     for path in list_configs(root):
@@ -87,12 +87,13 @@ def update_metafiles(root: Path) -> None:
 
 
 def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
-    """Returns what a metafile says of a config, counted.
+    """Returns the facts about a config that its metafile states.
 
     Args:
         cfg (Config): The config.
         name (str): Its name.
-        costs (dict): Filled with costs by model and input, for the next call.
+        costs (dict): Costs by model and input size; new ones are added for the next
+            call.
 
     Raises:
         InputError: If the dataset in the name is not known, or the model has no costs.
@@ -114,7 +115,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         **_find_library(cfg),
         "Training Data": _DATASETS[dataset],
         "Resizer": _describe_resizer(resizer),
-        # Text: mim's search takes no lists of numbers.
+        # As text: the search of mim takes no lists of numbers.
         "Input": f"{size[0]}x{size[1]}",
         "Output": f"{output[0]}x{output[1]}",
         "Parameters": cost.total.parameters,
@@ -125,7 +126,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
 
 
 def _find_library(cfg: Config) -> dict[str, str]:
-    """Says which library's inference the model is for, unless it is MMPretrain's."""
+    """Returns the library whose inference takes the model, unless it is MMPretrain."""
     if find_task(cfg) == "detection":
         return {"Library": MMDETECTION}
     is_of_quality = (cfg.model.get("head") or {}).get("type") == "mmresizer.IQAHead"
@@ -161,15 +162,16 @@ def add_weights(
 
     Args:
         root (Path): Root of the repository.
-        config (Path): File of the config, known to the metafile.
+        config (Path): File of the config, which has an entry in the metafile.
         files (dict[str, Path]): "weights", "log" and perhaps "resizer".
-        task (str): By its name in metafiles.
-        metrics (dict[str, float]): After the last epoch, by their names there.
+        task (str): Name of the task in metafiles.
+        metrics (dict[str, float]): Metrics after the last epoch, by their names in
+            metafiles.
         measured (str): Seed, machine, version and date.
-        trained (str): From what, and how long.
+        trained (str): What the training started from, and how long it took.
 
     Raises:
-        InputError: If the metafile does not know the config.
+        InputError: If the metafile has no entry of the config.
     """
     meta, entry = _find_entry(config)
     facts = entry["Metadata"]
@@ -197,10 +199,10 @@ def add_weights(
 
 
 def check_entry(config: Path) -> None:
-    """Checks that a metafile knows a config.
+    """Checks that the metafile of a config's family has an entry of it.
 
     Raises:
-        InputError: If it does not.
+        InputError: If it has none.
     """
     _find_entry(config)
 

@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[1] / ".mim"
 def register_models() -> None:
     """Adds the classifiers to MMPretrain's hub, once.
 
-    A damaged index is no reason to fail at import: it is told as a warning.
+    The package can be imported with a damaged index: that is reported as a warning.
     """
     try:
         models = list_models()

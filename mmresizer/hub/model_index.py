@@ -16,16 +16,16 @@ from mmresizer.utils import InputError
 from mmresizer.utils.download import download, is_published
 from mmresizer.utils.files import make_folder, write_atomically, writing
 
-# What stands before a name of the zoo where a checkpoint is asked for.
+# The prefix of a name of the zoo in place of a checkpoint.
 SCHEME = "mmresizer://"
 
-# What metafiles call the library that a model works with, if it is not MMPretrain.
+# The library whose inference takes a model, as metafiles call it.
 MMDETECTION = "MMDetection"
-# Models of quality: MMPretrain builds them, and its inferencers ask them for classes.
+# Of image quality models: MMPretrain builds them, but its inferencers expect classes.
 OURS = "mmresizer"
 MMPRETRAIN = "MMPretrain"
 
-# Configs, metafiles and weights, in the wheel as in the repository.
+# Configs, metafiles and weights, in the wheel and in the repository.
 _ROOT = Path(__file__).parents[1] / ".mim"
 
 
@@ -34,8 +34,8 @@ class Weights:
     """A published file of weights.
 
     Attributes:
-        location (str): Address, or path below the root of the repository,
-            "checkpoints/NAME".
+        location (str): Address, or path below the root of the repository
+            ("checkpoints/NAME").
         size (int): Number of bytes.
         sha256 (str): Digest.
     """
@@ -50,17 +50,17 @@ class Weights:
         return self.location.rpartition("/")[2]
 
     def fetch(self) -> Path:
-        """Finds the file beside the package or in the cache, or downloads it.
+        """Finds the file in the package or in the cache, or downloads it.
 
-        The cache is torch's, ``TORCH_HOME``. ``MMRESIZER_ZOO_URL`` is the address that
-        ``checkpoints/`` is below, in place of the published one.
+        The cache is torch's (``TORCH_HOME``). ``MMRESIZER_ZOO_URL`` in the environment
+        is an address with a folder ``checkpoints/``; it replaces the published one.
         ``MMRESIZER_OFFLINE=1`` forbids downloads.
 
         Returns:
             Path: The file, of the right size and digest.
 
         Raises:
-            InputError: If it is not there and cannot be downloaded.
+            InputError: If the file is missing and cannot be downloaded.
         """
         digest = f"sha256:{self.sha256}"
         cached = Path(torch.hub.get_dir()) / "checkpoints" / self.name
@@ -89,16 +89,16 @@ class ZooModel:
     """A model of the zoo.
 
     Attributes:
-        name (str): Name, that of its config.
+        name (str): Name, which is that of its config.
         config (Path): File of the config.
         data (str): What it is trained on.
         metrics (dict[str, float]): What was measured, such as "Top 1 Accuracy" (%).
-        measured (str, optional): Seed, machine, version and date of that.
-        weights (Weights, optional): Of resizer and backbone.
-        resizer (Weights, optional): Of the resizer alone.
-        licence (str, optional): Of the weights.
-        library (str): Whose inference it works with: "MMPretrain", for classifiers,
-            "MMDetection" or "mmresizer", for models of quality.
+        measured (str, optional): Seed, machine, version and date of the measurement.
+        weights (Weights, optional): Weights of resizer and backbone.
+        resizer (Weights, optional): Weights of the resizer alone.
+        licence (str, optional): Licence of the weights.
+        library (str): The library whose inference takes the model: "MMPretrain" for
+            classifiers, "MMDetection", or "mmresizer" for models of image quality.
     """
 
     name: str
@@ -199,7 +199,7 @@ def find_model(name: str) -> ZooModel:
     """Returns a model of the zoo by its name.
 
     Raises:
-        InputError: If there is none of this name; similar ones are named.
+        InputError: If there is no model of this name. The message has similar names.
     """
     models = _read_index()
     name = str(name).removeprefix(SCHEME).lower()  # as MMPretrain does
@@ -220,8 +220,8 @@ def download_models(names: str | Iterable[str], dest: str | os.PathLike) -> list
         dest (str | os.PathLike): The folder, which is made.
 
     Returns:
-        list[Path]: For each model its weights, the resizer alone where it is published,
-        and its config, without bases.
+        list[Path]: For each model its weights, the weights of the resizer alone if they
+        are published, and its config, in one file.
 
     Raises:
         InputError: If a model is not in the zoo, has no weights, or they cannot be

@@ -1,4 +1,4 @@
-"""Pages with tables of the models of the zoo."""
+"""Pages with tables of the models in the zoo."""
 
 import csv
 import re
@@ -77,7 +77,7 @@ def render_zoo_pages(root: Path) -> dict[Path, str]:
         dict[Path, str]: Content by path.
 
     Raises:
-        InputError: If a README file lacks the marks between which the table goes.
+        InputError: If a README file lacks the marks around its table.
     """
     latencies = _read_latencies(root)
     pages = {}
@@ -125,7 +125,7 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
     meta = model["Metadata"]
     published = meta.get("Published")
     results = model.get("Results")
-    # Squares by one side.
+    # A square is shown by one side.
     sizes = [re.sub(r"^(\d+)x\1$", r"\1", meta[key]) for key in ("Input", "Output")]
     ours = "-"
     if results:
@@ -179,7 +179,7 @@ def _add_links(rows: Iterable[list[str]], folder: str, root: str) -> list[list[s
 
 
 def _drop_setting(name: str) -> str:
-    """Drops from a config's name what concerns its training alone."""
+    """Drops the part of a config's name that concerns training alone."""
     return re.sub(r"(xb\d+)-[\w-]+?_", r"\1_", name)
 
 

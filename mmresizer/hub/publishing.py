@@ -1,4 +1,4 @@
-"""Checkpoints of training runs, made ready for the model zoo."""
+"""Publishing of checkpoints in the model zoo."""
 
 import ast
 import hashlib
@@ -24,7 +24,7 @@ from mmresizer.utils.machine import describe_machine
 from .metafiles import add_weights, check_entry
 
 FOLDER = "checkpoints"
-# Task -> what the log calls its metrics, what the metafiles call them, and decimals.
+# Task -> name of each metric in the log, its name in metafiles, and its decimals.
 _TASKS = {
     "Image Classification": [("accuracy/top1", "Top 1 Accuracy", 1)],
     "Image Quality Assessment": [
@@ -34,7 +34,7 @@ _TASKS = {
     ],
     "Object Detection": [("coco/bbox_mAP", "box AP", 3)],
 }
-# Settings that make a result; folders, seeds and what is logged do not.
+# The settings that a result depends on; it does not on folders, seeds and logs.
 _SETTINGS = (
     "model",
     "data_preprocessor",
@@ -48,7 +48,7 @@ _SETTINGS = (
     "train_dataloader.dataset",
     "val_dataloader.dataset",
 )
-# Where the data lies makes no difference.
+# The folder of the data makes no difference.
 _PLACES = ("data_root",)
 
 
@@ -57,17 +57,18 @@ def publish_model(
 ) -> dict[str, Path]:
     """Puts the weights of a finished training run into the model zoo.
 
-    Optimizer, schedule and messages are left out, as are the other weights of an
-    exponential moving average. Beside the weights, ``CONFIG_DATE-DIGEST.pth``, lie the
-    log of the run and, where it has parameters, the resizer alone. The metafile gets
-    what :func:`add_weights` writes. Files of an older run of the config are removed.
+    Optimizer, schedule and messages are left out. With an exponential moving average
+    the averaged weights are published alone. Beside the weights,
+    ``CONFIG_DATE-DIGEST.pth``, lie the log of the run and, if it has parameters, the
+    resizer alone. The metafile gets what :func:`add_weights` writes. Files of an older
+    run of the config are removed.
 
     Args:
         config (str): A file of ``configs/``.
-        checkpoint (str): That of its last epoch, in the folder where
-            ``tools/train.py`` saved it: the log lies beside it.
+        checkpoint (str): Checkpoint of the last epoch, in the folder where
+            ``tools/train.py`` saved it, beside the log.
         root (Path): Root of the repository.
-        machine (str, optional): Where it was trained. Defaults to this machine.
+        machine (str, optional): Where the model was trained. Defaults to this machine.
 
     Returns:
         dict[str, Path]: "weights", "log" and perhaps "resizer".
@@ -116,7 +117,7 @@ def publish_model(
     origin = cfg.get("load_from") or "random weights"
     trained = f"{meta['epoch']} epochs from {origin}, seed {meta['seed']}"
     add_weights(root, path, files, task, metrics, measured, trained)
-    # Last: whatever fails before, the zoo has the files that its metafile names.
+    # At the end: if anything fails before, the files in the metafile are still there.
     ours = re.compile(re.escape(path.stem) + r"(_resizer)?_\d{8}-[0-9a-f]{8}\.\w+")
     for old in folder.iterdir():
         if ours.fullmatch(old.name) and old not in files.values():
@@ -125,7 +126,7 @@ def publish_model(
 
 
 def _check_run(saved: dict, cfg: Config, checkpoint: str) -> tuple[dict, date]:
-    """Returns the notes of the run that saved a checkpoint, checked, and its day."""
+    """Checks the notes in a checkpoint about its run; returns them and the day."""
     meta = saved.get("meta") or {}
     for key, kind in (("cfg", str), ("epoch", int), ("seed", int), ("time", str)):
         if not isinstance(meta.get(key), kind):
@@ -150,17 +151,17 @@ def _check_run(saved: dict, cfg: Config, checkpoint: str) -> tuple[dict, date]:
     if meta["epoch"] != cfg.train_cfg.max_epochs:
         raise InputError(
             f"{checkpoint!r} must be that of the last epoch, "
-            f"{cfg.train_cfg.max_epochs}, but is of epoch {meta['epoch']}: none is "
+            f"{cfg.train_cfg.max_epochs}, but is of epoch {meta['epoch']}: no epoch is "
             "picked"
         )
     return meta, day
 
 
 def _read_settings(text: str) -> dict[str, str]:
-    """Reads what a result depends on from the text of a config, running nothing of it.
+    """Reads what a result depends on from the text of a config, without running it.
 
     Raises:
-        InputError: If it is no text that mmengine writes.
+        InputError: If mmengine does not write such a text.
     """
     try:
         tree = ast.parse(text)
@@ -206,7 +207,7 @@ def _last_metrics(log: Path, epoch: int) -> tuple[str, dict[str, float]]:
     try:
         lines = [json.loads(line) for line in log.read_text().splitlines()]
     except ValueError as e:
-        raise InputError(f"the log {str(log)!r} must be JSON, a line each ({e})") from e
+        raise InputError(f"the log {str(log)!r} must be lines of JSON ({e})") from e
     for line in reversed(lines):
         for task, names in _TASKS.items():
             if names[0][0] in line and line.get("step") == epoch:

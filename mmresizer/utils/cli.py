@@ -1,4 +1,4 @@
-"""What the command lines of the tools share."""
+"""Arguments that the command lines of the tools share."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from mmengine.config import DictAction
 
 
 class _ConfigOptions(DictAction):
-    """mmengine's action, with one sentence in place of a traceback."""
+    """mmengine's action, with one sentence instead of a traceback."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         try:
@@ -45,7 +45,7 @@ def positive_int(text: str) -> int:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what :func:`mmresizer.config.loading.load_run_config` applies."""
+    """Adds the arguments that :func:`mmresizer.config.loading.load_run_config` uses."""
     parser.add_argument(
         "--work-dir",
         help="folder for logs, checkpoints and results; by default the config's or, if "
@@ -60,7 +60,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],
         default="none",
-        help="what started the processes of this job",
+        help="what started the processes of a distributed job",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a user is told when the input is at fault."""
+"""Errors of the input, and the messages that users read."""
 
 import os
 import sys
@@ -15,14 +15,14 @@ HOW_TO_INSTALL_MMDET = (
 
 
 class InputError(ValueError):
-    """The input (config, argument, image, checkpoint, ...) is at fault, not the code.
+    """The input (config, argument, image or checkpoint) is at fault, not the code.
 
     The message is one sentence that names the offending value and what is accepted.
     """
 
 
 def check_int(name: str, value: object, least: int) -> None:
-    """Checks an argument that has to be an int, of at least a certain size.
+    """Checks that an argument is an int, and not below the least one accepted.
 
     Raises:
         InputError: If it is not.
@@ -32,7 +32,7 @@ def check_int(name: str, value: object, least: int) -> None:
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
-    """Checks an argument that has to be one of several words.
+    """Checks that an argument is one of the words accepted.
 
     Raises:
         InputError: If it is not.
@@ -56,10 +56,9 @@ def describe_error(error: BaseException) -> str:
 def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.
 
-    When the user interrupts it, the sentence is ``interrupted`` and the status 130.
-
-    Any other exception passes, with its traceback: it is a bug. In a distributed job
-    each process speaks for itself, since the fault may be on its machine alone.
+    When the user interrupts it, the sentence is ``interrupted`` and the status 130. Any
+    other exception is a bug and passes with its traceback. In a distributed job each
+    process prints its own sentence, since the fault may be on its machine alone.
     ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
     try:
@@ -70,8 +69,8 @@ def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     except (InputError, OSError) as e:
         if os.environ.get("MMRESIZER_DEBUG", "0") != "0":
             raise
-        # A data loader's worker process sends its traceback as the message; the
-        # sentence is its last line, after the name of the exception.
+        # The worker process of a data loader sends its traceback as the message. The
+        # sentence is the last line, behind the name of the exception.
         message = str(e).strip()
         if "Original Traceback" in message:
             message = message.splitlines()[-1].partition(": ")[2]

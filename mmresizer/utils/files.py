@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and their digests."""
+"""Writing of files, whole or not at all, and their digests."""
 
 import errno
 import hashlib
@@ -13,7 +13,7 @@ from .errors import InputError
 
 @contextmanager
 def writing(folder: str | os.PathLike) -> Iterator[None]:
-    """Turns failures to write into a folder into one sentence.
+    """Turns failures to write to a folder into one sentence.
 
     Raises:
         InputError: In place of an ``OSError``.
@@ -29,10 +29,10 @@ def writing(folder: str | os.PathLike) -> Iterator[None]:
 
 
 def make_folder(path: str | os.PathLike) -> Path:
-    """Makes a folder, unless it is there, and tries whether it can be written to.
+    """Makes a folder if it is missing, and checks that it can be written to.
 
     Raises:
-        InputError: If it is a file, or cannot be made or written to.
+        InputError: If the path is a file, or the folder cannot be made or written to.
     """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
@@ -44,12 +44,12 @@ def make_folder(path: str | os.PathLike) -> Path:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes a file that no reader, and no interruption, sees half written.
+    """Writes a file so that it is never half written, even if interrupted.
 
     Its folder is made if it is missing.
 
     Raises:
-        OSError: If it cannot be written; what was there before is kept.
+        OSError: If the file cannot be written. An old file is kept then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")

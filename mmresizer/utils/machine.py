@@ -1,4 +1,4 @@
-"""The machine: its name and its devices."""
+"""The name of the machine, and its devices."""
 
 import platform
 import re
@@ -20,10 +20,10 @@ def describe_machine(device: str) -> str:
 
 
 def check_device(device: str | None) -> torch.device:
-    """Returns a device; by default "cuda" where there is one, else "cpu".
+    """Returns a device; by default "cuda" if there is one, else "cpu".
 
     Raises:
-        InputError: If the device is not there.
+        InputError: If the device is missing.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

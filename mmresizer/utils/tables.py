@@ -31,7 +31,7 @@ def make_row(cells: Sequence[str]) -> str:
 
 
 def fill_page(page: Path, table: str) -> str:
-    """Returns the text of a page with a table between the marks.
+    """Returns the text of a page with a new table between its marks.
 
     Raises:
         InputError: If the page lacks the marks.

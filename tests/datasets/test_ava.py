@@ -143,7 +143,7 @@ def test_refuses(folder, kwargs, message):
 
 def test_refuses_a_file_without_ratings(folder):
     (folder / "AVA.txt").write_text("<html>404</html>\n")
-    with pytest.raises(InputError, match="must hold a rating a line: 15 numbers"):
+    with pytest.raises(InputError, match="must hold one rating per line: 15 numbers"):
         load(folder)
 
 

@@ -10,11 +10,11 @@ _NUM_COLUMNS = 15
 
 
 def prepare(folder: Path) -> str:
-    """Checks the table of ratings, and which of its images are there.
+    """Checks the table of ratings, and counts the images that are there.
 
     Raises:
         InputError: If the table is missing, empty or has a line of another layout, or
-            none of its images is there.
+            all of its images are missing.
     """
     table = folder / "AVA.txt"
     check_file(table)

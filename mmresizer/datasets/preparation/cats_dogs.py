@@ -26,7 +26,7 @@ _SPLITS = ("val_10.txt", "train_40.txt", "train_90.txt")
 
 _SUBSET = {"train": 900, "val": 1000}
 _SUBSET_SIDE = 300
-# Bits of 128 in which two decodings of a picture may differ; other pictures differ in
+# Two decodings of a picture may differ in so many of 128 bits; different pictures do in
 # about 64.
 _TOLERANCE = 12
 
@@ -34,11 +34,11 @@ _TOLERANCE = 12
 def prepare(folder: Path) -> str:
     """Checks the images and writes the lists for training and validation to ``meta/``.
 
-    Every image is decoded; those that cannot be are named in ``meta/damaged.txt`` and
-    left out. Of all images, shuffled with seed 0, the first 10 % make ``val_10.txt``,
-    the next 40 % ``train_40.txt`` (the shares of Keras's example) and all but the first
-    10 % ``train_90.txt``, each without the damaged ones. A line holds the path below
-    ``folder`` and the label, 0 for a cat. Files that are there are kept.
+    Every image is decoded. Damaged ones are listed in ``meta/damaged.txt`` and left out
+    of the other lists. All images are shuffled with seed 0. The first 10 % make
+    ``val_10.txt``, the next 40 % ``train_40.txt`` (the shares of Keras's example), and
+    all but the first 10 % ``train_90.txt``. A line holds the path below ``folder`` and
+    the label, 0 for a cat. Lists that are there are kept.
 
     Raises:
         InputError: If the number of images of a class differs.
@@ -64,7 +64,7 @@ def prepare(folder: Path) -> str:
 
 def _split(names: Iterable[str], damaged: Collection[str]) -> dict[str, list[str]]:
     """Returns the lines of the lists of :data:`_SPLITS`."""
-    # All are shuffled: a decoder that reads one more must not change the rest.
+    # Damaged ones are shuffled too: a better decoder must not change the lists.
     shuffled = sorted(names)
     random.Random(0).shuffle(shuffled)
     val, train = round(0.1 * len(shuffled)), round(0.5 * len(shuffled))
@@ -88,15 +88,15 @@ def _is_readable(path: Path) -> bool:
 
 
 def _map(function, paths: list[Path]) -> list:
-    """Applies a function to images, in threads: the decoder leaves the interpreter."""
+    """Applies a function to images in threads, as the decoder releases the GIL."""
     with ThreadPoolExecutor() as pool:
         return list(tqdm(pool.map(function, paths), total=len(paths), disable=None))
 
 
 def fingerprint(path: Path) -> np.ndarray:
-    """Returns 128 signs of a picture that outlast resizing and compression.
+    """Returns 128 bits of a picture that survive resizing and compression.
 
-    They tell, on a grid of 8x8 cells, where the picture gets brighter to the right and
+    On a grid of 8x8 cells they say where the picture gets brighter to the right and
     downwards (a difference hash).
 
     Returns:
@@ -111,9 +111,9 @@ def fingerprint(path: Path) -> np.ndarray:
 def build_subset(parent: Path, folder: Path) -> None:
     """Makes the subset from Microsoft's archive: 900 + 1,000 images of at most 300 px.
 
-    The list of the subset has the names of a copy with other numbers, so the pictures
-    are told by their fingerprints. The files are not the same to the byte: each is
-    decoded, scaled and compressed anew.
+    The list of the subset has the names of a copy with other numbers, so fingerprints
+    identify the pictures. The files are not the same to the byte: each is decoded,
+    scaled and compressed again.
 
     Args:
         parent (Path): Folder of the whole dataset, prepared.

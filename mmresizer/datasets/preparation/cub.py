@@ -14,8 +14,8 @@ def prepare(folder: Path) -> str:
     """Checks the folder; MMPretrain's ``CUB`` reads it as it is.
 
     Raises:
-        InputError: If a table is missing, has a line of another layout or differs from
-            the others, or a folder of a class or an image is missing.
+        InputError: If a table is missing, has a line of another layout or lists other
+            images than the others, or a folder of a class or an image is missing.
     """
     classes = read_table(folder / "classes.txt")
     images, labels, split = (read_table(folder / name) for name in _TABLES)

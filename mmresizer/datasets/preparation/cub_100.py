@@ -13,8 +13,8 @@ _NUM_TRAIN, _NUM_TEST = 2999, 2903
 def prepare(folder: Path) -> str:
     """Checks the images and writes the lists ``meta/{train,val}.txt``.
 
-    In ``train_test_split.txt`` of this copy, 0 marks CUB's training set and 1 its test
-    set.
+    In ``train_test_split.txt`` of this copy, 0 marks the training set of CUB and 1 its
+    test set.
 
     Raises:
         InputError: If a table or an image is missing, a line of a table is faulty, or

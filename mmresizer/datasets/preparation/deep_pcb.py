@@ -12,7 +12,7 @@ from .folders import check_classes, check_file, describe_stray, load_image
 
 # Types 1 to 6 of the annotations.
 DEFECTS = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
-# Of the list of a split: its images and their boxes.
+# The list of each split, and its numbers of images and of boxes.
 _SPLITS = {
     "train": ("trainval.txt", 1000, 6873),
     "val": ("test.txt", 500, 3140),
@@ -42,7 +42,7 @@ def prepare(folder: Path) -> str:
 def build_patches(parent: Path, folder: Path) -> None:
     """Cuts a square of 96x96 pixels around each defect.
 
-    It is centred on the defect and moved into the board where it would leave it.
+    The square is centred on the defect. At a border it is moved into the board.
 
     Args:
         parent (Path): Folder of DeepPCB, prepared.

@@ -21,7 +21,7 @@ from .folders import (
     write_missing,
 )
 
-# The images of a species have numbers in a row.
+# The images of a species have consecutive numbers.
 SPECIES = (
     "daffodil",
     "snowdrop",
@@ -49,11 +49,12 @@ _SIDE = 224
 def prepare_17(folder: Path) -> str:
     """Checks Flowers17 and writes its three splits as ``meta/{train,val,test}N.txt``.
 
-    A line holds the name of an image in ``jpg/`` and its label, from 0. Files that are
+    A line holds the name of an image in ``jpg/`` and its label, from 0. Lists that are
     there are kept.
 
     Raises:
-        InputError: If images are missing, or the file of the splits is or lacks one.
+        InputError: If images are missing, or the file of the splits is missing or lacks
+            a split.
     """
     number = len(SPECIES) * _IMAGES_A_SPECIES
     names = {path.name for path in check_images(folder / "jpg", number)}
@@ -81,7 +82,7 @@ def _load_mat(path: Path, keys: Collection[str]) -> dict[str, list[int]]:
     try:
         content = mat4py.loadmat(str(path))
         return {key: [int(number) for number in content[key]] for key in keys}
-    except Exception as e:  # on foreign bytes it raises anything
+    except Exception as e:  # on foreign bytes the reader may raise anything
         raise InputError(
             f"{str(path)!r} must be a MATLAB file with the lists {', '.join(keys)} "
             f"({describe_error(e)})"

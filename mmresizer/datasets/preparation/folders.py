@@ -1,4 +1,4 @@
-"""Images and folders of them, one a class."""
+"""Checks of images, tables, and folders with one folder per class."""
 
 import os
 import tempfile
@@ -10,12 +10,12 @@ from PIL import Image
 from mmresizer.datasets.transforms import LoadImage
 from mmresizer.utils import InputError
 
-# Those of MMPretrain's CustomDataset, so that both count the same files.
+# The suffixes of MMPretrain's CustomDataset, so that both count the same files.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file has the name of an image; the content is not read."""
+    """Says whether a file has the name of an image; the content is not read."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
@@ -23,7 +23,7 @@ def check_file(path: Path) -> None:
     """Checks that a file of a dataset is there.
 
     Raises:
-        InputError: If it is not.
+        InputError: If the file is missing.
     """
     if not path.is_file():
         raise InputError(
@@ -53,10 +53,10 @@ def read_table(path: Path) -> dict[str, str]:
 
 
 def load_image(path: Path) -> Image.Image:
-    """Decodes an image with the loader that trains: upright, in RGB.
+    """Decodes an image with the loader of the training: upright, in RGB.
 
     Raises:
-        InputError: If it is missing, is no image or is truncated.
+        InputError: If the file is missing, is no image or is truncated.
     """
     results = LoadImage().transform({"img_path": str(path)})
     assert results is not None  # for it refuses what it cannot load
@@ -64,16 +64,16 @@ def load_image(path: Path) -> Image.Image:
 
 
 def check_classes(folder: Path, classes: Sequence[str], num_images: int) -> list[Path]:
-    """Checks that a folder holds the images of a dataset, one folder a class.
+    """Checks that a folder holds the images of a dataset, with one folder per class.
 
     Args:
         folder (Path): Holds the folders of the classes.
-        classes (Sequence[str]): Names of these.
-        num_images (int): Number of images in all of them and in folders therein, which
-            datasets read too.
+        classes (Sequence[str]): Names of the classes.
+        num_images (int): Number of images in all of these folders and in folders below
+            them, which datasets read too.
 
     Returns:
-        list[Path]: Files that are no images or in no class; datasets pass over them.
+        list[Path]: Files that are no images or in no class. Datasets ignore them.
 
     Raises:
         InputError: If a folder of a class is missing, another one is there, or the
@@ -129,7 +129,7 @@ def check_images(folder: Path, num_images: int) -> list[Path]:
 
 
 def describe_stray(stray: Sequence[Path]) -> str:
-    """Says which files are passed over, for the end of a report."""
+    """Says which files are ignored, for the end of a report."""
     if not stray:
         return ""
     example = "/".join(stray[0].parts[-2:])
@@ -137,9 +137,9 @@ def describe_stray(stray: Sequence[Path]) -> str:
 
 
 def write_missing(folder: Path, lists: Mapping[str, Iterable[str]]) -> None:
-    """Writes text files of one item a line; those that are there are kept.
+    """Writes text files with one item per line; those that are there are kept.
 
-    A file has its name only when it is complete.
+    A file gets its name when it is complete.
 
     Args:
         folder (Path): Made if it is missing.

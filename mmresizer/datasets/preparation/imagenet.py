@@ -9,9 +9,9 @@ _NUM_TRAIN, _NUM_VAL = 1_281_167, 50_000
 
 
 def prepare(folder: Path) -> str:
-    """Checks the folder, in the layout of one folder a class below train and val.
+    """Checks the folder, which has one folder per class below train and val.
 
-    MMPretrain's ``ImageNet`` reads it, unless ``meta`` holds lists that it prefers.
+    MMPretrain's ``ImageNet`` reads it, unless ``meta`` holds lists, which it prefers.
 
     Raises:
         InputError: If a folder of a class is missing, another one is there, or the

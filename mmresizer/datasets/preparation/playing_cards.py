@@ -1,4 +1,4 @@
-"""Photographs of playing cards: 53 classes, told apart by small glyphs."""
+"""Photographs of playing cards: 53 classes that differ in small glyphs."""
 
 import hashlib
 from pathlib import Path
@@ -9,16 +9,16 @@ from .folders import check_classes, describe_stray, is_image, write_missing
 
 _PARTS = {"train": 7624, "valid": 265, "test": 265}
 _NUM_CLASSES = 53
-# Every one of so many training images is validated on as well.
+# One of so many training images is for validation.
 _STEP = 8
 
 
 def prepare(folder: Path) -> str:
     """Checks the images and writes the lists ``meta/{train,val}.txt``.
 
-    Of ``train/``, in sorted order, every eighth image is for validation, and all of
-    ``valid/`` and ``test/``. An image for training whose file is also one for
-    validation is left out. Files that are there are kept.
+    For validation are every eighth image of ``train/``, in sorted order, and all of
+    ``valid/`` and ``test/``. The others are for training, without those whose content
+    is also that of a validation image. Lists that are there are kept.
 
     Raises:
         InputError: If a folder of a class is missing, another one is there, or the

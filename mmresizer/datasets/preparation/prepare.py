@@ -18,9 +18,9 @@ from .sources import SOURCES, Archive, Source
 def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
     """Makes a dataset ready for the configs.
 
-    What has to be downloaded is, and unpacked and checked beside its final place, which
-    it takes when it is complete. A folder that is there already is checked only, and
-    gets the annotation files that are missing. An archive that lies in ``dest`` under
+    Archives are downloaded, unpacked and checked in a temporary folder, which gets its
+    final name when it is complete. A folder that is there already is checked only, and
+    missing lists of images are written to it. An archive that lies in ``dest`` under
     its own name is used and kept.
 
     Args:
@@ -31,19 +31,19 @@ def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
         str: What was found, in one line.
 
     Raises:
-        InputError: If there is no such dataset, ``dest`` cannot be written, a download
-            fails, or the images are not those of the dataset.
+        InputError: If there is no such dataset, ``dest`` cannot be written to, a
+            download fails, or the images are not those of the dataset.
     """
     source = _find_source(name)
     dest = Path(dest).expanduser().absolute()
     folder = dest / source.folder
     try:
-        if folder.exists():  # perhaps where nothing can be written, as need not be
+        if folder.exists():  # it may be read-only
             report = _check(source, folder)
         else:
             dest.mkdir(parents=True, exist_ok=True)
             with FileLock(dest / f".{name}.lock"):
-                made = folder.exists()  # by a process that had the lock before
+                made = folder.exists()  # by the process that had the lock before
                 report = _check(source, folder) if made else _make(source, dest)
     except OSError as e:
         raise InputError(
@@ -54,7 +54,7 @@ def prepare_dataset(name: str, dest: str | os.PathLike = "data") -> str:
 
 
 def check_dataset(name: str, folder: str | os.PathLike) -> str:
-    """Checks the folder of a dataset and writes the annotation files that it lacks.
+    """Checks the folder of a dataset and writes the lists of images that it lacks.
 
     Args:
         name (str): One of :data:`SOURCES`.
@@ -64,7 +64,7 @@ def check_dataset(name: str, folder: str | os.PathLike) -> str:
         str: What was found, in one line.
 
     Raises:
-        InputError: If there is no such dataset or its images are not there.
+        InputError: If there is no such dataset, or its images are missing.
     """
     source = _find_source(name)
     if not Path(folder).is_dir():
@@ -92,7 +92,7 @@ def _find_source(name: str) -> Source:
 
 
 def _make(source: Source, dest: Path) -> str:
-    """Makes the folder of a dataset; until it is complete it has another name."""
+    """Makes the folder of a dataset, which has another name until it is complete."""
     if source.parent:
         prepare_dataset(source.parent, dest)
     elif not source.archives:
@@ -115,20 +115,20 @@ def _make(source: Source, dest: Path) -> str:
         try:
             report = source.prepare(folder)
         except InputError as e:
-            # The folder has not got its place, and goes.
+            # The temporary folder is removed: the message names the final one.
             raise InputError(str(e).replace(f"{made}/", "")) from e
         folder.rename(dest / source.folder)
     for file in files:
         if file.parent != dest:
             file.unlink()
             file.with_name(f".{file.name}.lock").unlink(missing_ok=True)
-    with suppress(OSError):  # missing, or not empty: of another dataset
+    with suppress(OSError):  # it is missing, or holds files of another dataset
         (dest / ".downloads").rmdir()
     return report
 
 
 def _fetch(archive: Archive, dest: Path) -> Path:
-    """Returns an archive: the one that the user has put there, or a downloaded one."""
+    """Returns the archive that the user has put there, or downloads it."""
     file = dest / archive.name
     if is_published(file, archive.digest, archive.size):
         return file

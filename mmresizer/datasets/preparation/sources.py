@@ -1,8 +1,8 @@
 """Where the datasets come from: addresses, published sizes and digests.
 
-Sizes and SHA-256 digests are those of TensorFlow Datasets, for Imagewoof of fastai and
-FastAI.jl, for Flowers17 of projects that download it; the MD5 digest is of DeepMind's
-dm_nevis. No archive has been fetched by us.
+Sizes and SHA-256 digests are from TensorFlow Datasets, for Imagewoof from fastai and
+FastAI.jl, for Flowers17 from projects that download it. The MD5 digest is from
+DeepMind's dm_nevis. We have fetched none of the archives.
 """
 
 from collections.abc import Callable
@@ -34,8 +34,8 @@ class Archive:
         url (str): Its address; the last part is its name.
         digest (str, optional): "sha256:HEX" or "md5:HEX", where one is published.
         size (int, optional): In bytes, where it is published.
-        folder (str): Where it belongs, or its files if it is an archive, below the
-            destination.
+        folder (str): The folder below the destination for the file or, if it is an
+            archive, for its files.
     """
 
     url: str

@@ -17,23 +17,24 @@ from ..transforms import AspectRatioResize
 
 @DATA_SAMPLERS.register_module()
 class SameShapeBatchSampler(BatchSampler):
-    """Makes batches of one shape, of images of several aspect ratios.
+    """Makes batches of one shape out of images of several aspect ratios.
 
-    With :class:`mmresizer.datasets.AspectRatioResize`, which knows few shapes. As
-    ``batch_sampler`` of a dataloader, beside its ``sampler``. In training each image
-    comes once an epoch, the batches in a random order; a shape's last one may be
-    smaller. All processes have the same number of batches, for which a few come twice.
-    Without shuffling each process has the images that ``sampler`` gives it, shape by
-    shape.
+    It works with :class:`mmresizer.datasets.AspectRatioResize`, which makes few shapes.
+    It is the ``batch_sampler`` of a dataloader, beside its ``sampler``. In training
+    each image comes once per epoch, and the batches come in random order; the last
+    batch of a shape may be smaller. All processes have the same number of batches, so a
+    few batches come twice. Without shuffling each process has the images that
+    ``sampler`` gives it, shape by shape.
 
     Args:
-        sampler (DefaultSampler): Says dataset, order, seed and process. The dataset
-            needs the transform in its pipeline, and ``get_image_size(index)``, which
-            returns height and width.
+        sampler (DefaultSampler): Sampler with the dataset, the order, the seed and the
+            process. The dataset needs the transform in its pipeline, and
+            ``get_image_size(index)``, which returns height and width.
         batch_size (int): Number of images.
 
     Raises:
-        InputError: If ``batch_size`` is below 1, or the sampler or its dataset another.
+        InputError: If ``batch_size`` is below 1, or the sampler or its dataset is of
+            another kind.
     """
 
     sampler: DefaultSampler
@@ -65,8 +66,8 @@ class SameShapeBatchSampler(BatchSampler):
         sampler = self.sampler
         if not sampler.shuffle:
             indices = list(sampler)
-            # What a process has beyond the dataset's end, to have as many images as the
-            # others, is its last image: mmengine cuts that off.
+            # The last image of a process may repeat another, so that all processes have
+            # as many. It has to stay the last: mmengine cuts it off.
             last = self._shapes[indices[-1]] if indices else None
             groups = self._group(indices)
             for shape in sorted(groups, key=lambda shape: shape == last):

@@ -1,4 +1,4 @@
-"""Resizing that distorts nothing, to few shapes, so that images make batches."""
+"""Resizing without distortion to few shapes, so that images make batches."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
 
-# Those of cameras and screens, width over height.
+# The ratios of cameras and screens, width over height.
 _RATIOS = (1 / 2, 9 / 16, 2 / 3, 3 / 4, 4 / 5, 1, 5 / 4, 4 / 3, 3 / 2, 16 / 9, 2)
 
 
@@ -17,15 +17,15 @@ _RATIOS = (1 / 2, 9 / 16, 2 / 3, 3 / 4, 4 / 5, 1, 5 / 4, 4 / 3, 3 / 2, 16 / 9, 2
 class AspectRatioResize(BaseTransform):
     """Resizes an image to the nearest of a few aspect ratios, all of about one area.
 
-    The image is scaled evenly until it covers the shape, and what goes beyond is cut
-    off, half at either end: at most an eighth of one side, unless the image is longer
-    than the longest shape. Behind it a resizer with ``scale_factor`` in place of
-    ``output_size`` keeps the ratio. Batches, which must be of one shape, are made by
-    :class:`mmresizer.datasets.SameShapeBatchSampler`.
+    The image is scaled evenly until it covers the shape. The rest is cut off, half at
+    each end: at most an eighth of one side, unless the image is longer than the longest
+    shape. Use it with a resizer that has ``scale_factor`` and not ``output_size``, so
+    that the ratio is kept. A batch must have one shape:
+    :class:`mmresizer.datasets.SameShapeBatchSampler` makes such batches.
 
     Args:
-        size (int): Height and width of the square shape in pixels; the others have
-            about its area.
+        size (int): Height and width of the square shape in pixels; the other shapes
+            have about its area.
         ratios (Sequence[float]): Width over height. Defaults to 1:2, 9:16, 2:3, 3:4,
             4:5, 1:1 and their inverses.
         divisor (int): Heights and widths are multiples of it. Defaults to 16.
@@ -33,8 +33,8 @@ class AspectRatioResize(BaseTransform):
         backend (str): "pillow", which antialiases, or "cv2". Defaults to "pillow".
 
     Raises:
-        InputError: If ``size`` is no positive multiple of ``divisor``, or a ratio not
-            positive.
+        InputError: If ``size`` is no positive multiple of ``divisor``, or a ratio is
+            not positive.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class AspectRatioResize(BaseTransform):
         height, width = image.shape[:2]
         out_height, out_width = self.shape_of(height, width)
         factor = max(out_height / height, out_width / width)
-        # At least the shape, whichever way the products are rounded.
+        # Rounding must not make it smaller than the shape.
         scaled = (
             max(out_width, round(width * factor)),
             max(out_height, round(height * factor)),

@@ -1,4 +1,4 @@
-"""Loading of images that notices damaged files and spares needless decoding."""
+"""Loading of images that finds damaged files and avoids needless decoding."""
 
 import io
 import os
@@ -16,13 +16,13 @@ from mmresizer.utils.errors import check_int, one_line
 _DEEP_FORMATS = (".png", ".tif", ".tiff", ".pgm")
 
 
-# EXIF orientations that turn an image by a quarter.
+# EXIF orientations that turn an image by 90 degrees.
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
 
 
 def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Returns (height, width) of an image file as it is loaded, from its header.
+    """Returns (height, width) that an image file has when loaded, from its header.
 
     Raises:
         InputError: If the file is missing or no image.
@@ -40,22 +40,22 @@ def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
 class LoadImage(LoadImageFromFile):
     """:class:`mmcv.transforms.LoadImageFromFile` that refuses damaged files by name.
 
-    The decoder is Pillow's, which tells what is wrong with a file. Grey images of 16
-    bits, which it would cut off at 255, become images of 8.
+    The decoder is Pillow's, which says what is wrong with a file. Grey images of 16
+    bits become images of 8 bits; Pillow would clip them at 255.
 
     Args:
         imdecode_backend (str): Defaults to "pillow".
         min_size (int, optional): Height and width, in pixels, that suffice. A JPEG file
             at least 2, 4 or 8 times as large is decoded at a half, a quarter or an
-            eighth of its size, by the decoder's inverse cosine transform, in a fraction
-            of the time. A pipeline that crops a part of the image needs as many pixels
-            in the crop. For colour images and "pillow". Defaults to None: the full
-            size.
+            eighth of its size, by the inverse cosine transform of the decoder, in a
+            fraction of the time. If the pipeline crops the image, the crop must still
+            have enough pixels. It needs colour images and "pillow". Defaults to None:
+            the full size.
         **kwargs: Other arguments of :class:`mmcv.transforms.LoadImageFromFile`.
 
     Raises:
-        InputError: If ``min_size`` is out of its range, or given with another decoder,
-            for grey images or with ``file_client_args``.
+        InputError: If ``min_size`` is out of its range, or is given with another
+            decoder, for grey images or with ``file_client_args``.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         """Loads ``results['img_path']`` into ``results['img']``, (H, W, C), BGR, uint8.
 
-        ``img_shape`` and ``ori_shape`` are those of the decoded image. An image that is
-        there already, without a path, is left as it is.
+        ``img_shape`` and ``ori_shape`` are the shape of the decoded image. An image
+        that is there without a path is not changed.
 
         Raises:
             InputError: If the file is missing, is no image or is truncated.
         """
-        # MMPretrain's inferencers load images, and take only its own loader out of the
-        # pipeline.
+        # MMPretrain's inferencers load images themselves, but remove only MMPretrain's
+        # loader from the pipeline.
         if "img_path" not in results and "img" in results:
             return results
         try:
@@ -104,7 +104,7 @@ class LoadImage(LoadImageFromFile):
         return results
 
     def _load_reduced(self, path: str) -> np.ndarray | None:
-        """Returns an image that mmcv's loader does not make, or None if it does."""
+        """Returns the image, or None if mmcv's own loader is to load it."""
         if self.min_size is None and not str(path).lower().endswith(_DEEP_FORMATS):
             return None
         content = fileio.get(path, backend_args=self.backend_args)
