@@ -1,9 +1,11 @@
 """Comparisons of detectors, without training any."""
 
 import pytest
+from mmengine.config import Config
+from stand_ins import Executor
 
 from conftest import ROOT
-from mmresizer.comparison.detectors import compare_detectors, summarize
+from mmresizer.comparison.detectors import DetectorRun, compare_detectors, summarize
 from mmresizer.utils import InputError
 
 FIELDS = (
@@ -57,4 +59,64 @@ def test_refuses_a_damaged_table(tmp_path):
 def test_refuses_to_compare(tmp_path, configs, seeds, expected):
     with pytest.raises(InputError, match=expected):
         compare_detectors(configs, str(tmp_path / "out"), seeds)
+    assert not (tmp_path / "out").exists()
+
+
+SHAPES = ROOT / "configs" / "textured_shapes"
+CONFIGS = [
+    str(SHAPES / f"{resizer}x2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px.py")
+    for resizer in ("bilinear", "resizer")
+]
+
+
+@pytest.fixture
+def mmdet():
+    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
+
+
+def test_a_run_is_validated_at_its_end(tmp_path):
+    """With the seed itself, as the published ones."""
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_epochs=8, val_interval=4),
+            train_dataloader=dict(num_workers=1, dataset=dict(type="CocoDataset")),
+        )
+    )
+    run = DetectorRun("resizer", 2, tmp_path / "run", cfg)
+    run.prepare()
+    prepared = Config.fromfile(run.folder / "config.py")
+    assert prepared.randomness.seed == 2
+    # mmengine validates after each epoch from the 8th on.
+    assert (prepared.train_cfg.val_begin, prepared.train_cfg.val_interval) == (8, 1)
+    (hook,) = prepared.custom_hooks
+    assert hook.type == "mmresizer.RecordMetricsHook"
+    assert hook.metrics[:2] == ["coco/bbox_mAP", "coco/bbox_mAP_50"]
+
+
+def test_names_the_runs_that_failed(mmdet, tmp_path):
+    with pytest.raises(InputError, match="no table without the runs that") as e:
+        compare_detectors(CONFIGS, str(tmp_path / "out"), (0, 1), Executor("failed"))
+    assert str(e.value).count("(failed: a reason; its log is in ") == 4
+    assert not (tmp_path / "out" / "results.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            'train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=9)',
+            r"train_cfg.max_epochs of '.*other.py' must be an int of 1 or more, got N",
+        ),
+        ("val_evaluator = None", "the val_evaluator of .* CocoMetric, but got None"),
+        (
+            'test_dataloader = dict(dataset=dict(pipeline=[dict(type="LoadImage")]))',
+            "the test pipeline of '.*other.py' must deliver a fixed size",
+        ),
+    ],
+)
+def test_refuses_a_config_before_anything_is_trained(mmdet, tmp_path, lines, expected):
+    other = tmp_path / "other.py"
+    other.write_text(f"_base_ = [{CONFIGS[1]!r}]\n{lines}\n")
+    with pytest.raises(InputError, match=expected):
+        compare_detectors([CONFIGS[0], str(other)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
