@@ -1,5 +1,6 @@
 """What pytest leaves out where a package is missing."""
 
+# First of all: what mmresizer sets has to be there before torch is loaded.
 from mmresizer.config.checks import has_mmdet
 
 # What imports it with the module; the tests among these have the marker `detection`.

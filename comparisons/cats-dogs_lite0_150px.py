@@ -12,4 +12,4 @@ options = {
     "param_scheduler.1.end": 4,
 }
 
-arms = [_base_._controls["bilinear"], _base_._recipe]
+arms = [_base_._baselines["bilinear"], _base_._recipe]

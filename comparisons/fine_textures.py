@@ -19,12 +19,12 @@ stage1 = dict(options=_short)
 options = _short
 
 arms = [
-    dict(name="bilinear", control=True),
-    dict(name="antialiased", control=True, resizer=dict(antialias=True)),
-    dict(name="larger", control=True, match_flops="learned"),
+    dict(name="bilinear", baseline=True),
+    dict(name="antialiased", baseline=True, resizer=dict(antialias=True)),
+    dict(name="larger", baseline=True, match_flops="learned"),
     dict(
         name="MULLER",
-        control=True,
+        baseline=True,
         resizer=dict(type="mmresizer.MULLERResizer", mean=[127.5] * 3, std=[60.0] * 3),
     ),
     dict(name="learned, random", resizer=dict(type="mmresizer.LearnedResizer")),

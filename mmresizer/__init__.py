@@ -1,8 +1,18 @@
 """Learned image resizers in front of OpenMMLab models."""
 
-from mmengine.config.utils import MODULE2PACKAGE
+import os
+import warnings
 
-from .version import __version__
+# OpenMP's threads spin while they wait, which beside other busy processes makes all
+# work several times slower. The library reads this once, when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# mmcv without operators: of a layer that no model here has.
+warnings.filterwarnings("ignore", "Fail to import ``MultiScaleDeformableAttention``")
+
+from mmengine.config.utils import MODULE2PACKAGE  # noqa: E402
+
+from .version import __version__  # noqa: E402
 
 # mmengine resolves `_base_ = 'mmresizer::family/config.py'` through this table.
 MODULE2PACKAGE.setdefault("mmresizer", "mmresizer")

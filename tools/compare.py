@@ -1,27 +1,18 @@
 """Compares resizers: trains every arm of a spec and says what the numbers allow."""
 
 import argparse
-import math
 import os
 import sys
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
+from mmresizer.comparison.cli import INTERRUPTED, add_executor_options, make_executor
 from mmresizer.comparison.compare import compare
-from mmresizer.comparison.executors import LocalExecutor, RayExecutor
 from mmresizer.comparison.report import render, write_report
 from mmresizer.comparison.spec import load_spec
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import add_config_options, positive_int
+from mmresizer.utils.cli import add_config_options
 
-
-def number_of_gpus(text: str) -> float:
-    """Parses a number of GPUs, which may be a fraction."""
-    number = float(text)
-    if not 0 <= number < math.inf:
-        raise ValueError
-    return number
+from mmengine.logging import MMLogger
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,33 +25,7 @@ def parse_args() -> argparse.Namespace:
         "the same command goes on with what is there",
     )
     add_config_options(parser)
-    parser.add_argument(
-        "--threads", type=positive_int, help="CPU threads of a run; default: torch's"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=positive_int,
-        default=1,
-        help="runs at a time on this machine, which share its cores and GPU "
-        "(default: 1)",
-    )
-    parser.add_argument(
-        "--ray",
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="runs in parallel by Ray, on this machine or in the cluster at ADDRESS "
-        "('auto': the one that is started here)",
-    )
-    parser.add_argument(
-        "--ray-cpus", type=positive_int, default=1, help="CPUs of a run (default: 1)"
-    )
-    parser.add_argument(
-        "--ray-gpus",
-        type=number_of_gpus,
-        metavar="N",
-        help="GPUs of a run, such as 0.5 (default: 1 where there are any)",
-    )
+    add_executor_options(parser)
     parser.add_argument(
         "--report",
         metavar="DIR",
@@ -77,32 +42,17 @@ def main() -> int:
     if args.report:
         print(render(write_report(Path(args.report))))
         return 0
-    if args.ray and (args.threads or args.jobs > 1):
-        raise InputError(
-            "--threads and --jobs are for runs without --ray; there is --ray-cpus"
-        )
+    executor = make_executor(args)
     # An optimizer tells the options of every parameter, and each arm has one.
     MMLogger.get_current_instance().setLevel("WARNING")
     spec = load_spec(args.spec, args.cfg_options)
     work_dir = args.work_dir or os.path.join("work_dirs", "compare", spec.name)
-    executor = (
-        RayExecutor(args.ray, args.ray_cpus, args.ray_gpus)
-        if args.ray
-        else LocalExecutor(args.threads, args.jobs)
-    )
-    try:
-        summary = compare(spec, work_dir, executor)
-    except KeyboardInterrupt:
-        print(
-            "interrupted; the same command goes on with the runs that are left",
-            file=sys.stderr,
-        )
-        return 130
+    summary = compare(spec, work_dir, executor)
     print(render(summary))
     print(f"Tables and plots: {Path(work_dir).absolute()}")
     return 1 if summary["failures"] else 0
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
+    with exit_on_input_error(INTERRUPTED):
         sys.exit(main())

@@ -1,7 +1,8 @@
-"""Trains detectors with several seeds and compares them with the first, the control."""
+"""Trains detectors with several seeds and compares them with the baseline."""
 
 import argparse
 
+from mmresizer.comparison.cli import INTERRUPTED, add_executor_options, make_executor
 from mmresizer.comparison.detectors import compare_detectors
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import seed
@@ -11,15 +12,16 @@ def main() -> None:
     """Writes results.csv and summary.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "configs", nargs="+", metavar="CONFIG", help="config files, the control first"
+        "configs", nargs="+", metavar="CONFIG", help="config files, the baseline first"
     )
     parser.add_argument("--work-dir", required=True, help="folder for runs and results")
     parser.add_argument("--seeds", nargs="+", type=seed, default=[0, 1, 2])
+    add_executor_options(parser)
     args = parser.parse_args()
-    compare_detectors(args.configs, args.work_dir, args.seeds)
+    compare_detectors(args.configs, args.work_dir, args.seeds, make_executor(args))
     print(f"Tables: {args.work_dir}")
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
+    with exit_on_input_error(INTERRUPTED):
         main()

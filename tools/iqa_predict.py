@@ -10,7 +10,11 @@ from pathlib import Path
 
 from mmresizer.apis import draw_contact_sheet, predict_quality, write_scores
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import positive_int
+from mmresizer.utils.cli import (
+    add_inference_arguments,
+    get_inference_options,
+    positive_int,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,14 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "model", help="name of a model of the zoo, or a config, with an IQAHead"
     )
-    parser.add_argument("images", nargs="+", help="image files, folders or patterns")
+    add_inference_arguments(parser)
     parser.add_argument("--out", required=True, help="folder for table and sheet")
-    parser.add_argument("--checkpoint", help="weights, for a config")
-    parser.add_argument("--batch-size", type=positive_int, default=8)
-    parser.add_argument(
-        "--workers", type=positive_int, default=2, help="that read and prepare files"
-    )
-    parser.add_argument("--device", help="by default the GPU where there is one")
     parser.add_argument(
         "--columns", type=positive_int, default=6, help="of the contact sheet"
     )
@@ -48,14 +46,8 @@ def main() -> None:
     errors: list[str] = []
     qualities = predict_quality(
         args.model,
-        args.images,
-        checkpoint=args.checkpoint,
-        out_dir=args.out,
-        batch_size=args.batch_size,
-        device=args.device,
-        num_workers=args.workers,
         on_error=lambda image, error: errors.append(str(error)),
-        progress=True,
+        **get_inference_options(args),
     )
     if qualities:
         write_scores(qualities, table)

@@ -8,21 +8,15 @@ import sys
 
 from mmresizer.apis import resize_images
 from mmresizer.utils import exit_on_input_error
-from mmresizer.utils.cli import positive_int
+from mmresizer.utils.cli import add_inference_arguments, get_inference_options
 
 
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="name of a model of the zoo, or a config")
-    parser.add_argument("images", nargs="+", help="image files, folders or patterns")
+    add_inference_arguments(parser)
     parser.add_argument("--out", required=True, help="folder for the PNG files")
-    parser.add_argument("--checkpoint", help="weights, for a config")
-    parser.add_argument("--batch-size", type=positive_int, default=8)
-    parser.add_argument(
-        "--workers", type=positive_int, default=2, help="that read files"
-    )
-    parser.add_argument("--device", help="by default the GPU where there is one")
     return parser.parse_args()
 
 
@@ -32,14 +26,8 @@ def main() -> None:
     errors: list[str] = []
     files = resize_images(
         args.model,
-        args.images,
-        checkpoint=args.checkpoint,
-        out_dir=args.out,
-        batch_size=args.batch_size,
-        device=args.device,
-        num_workers=args.workers,
-        on_error=lambda file, error: errors.append(str(error)),
-        progress=True,
+        on_error=lambda image, error: errors.append(str(error)),
+        **get_inference_options(args),
     )
     print(f"{len(files)} images in {args.out}")
     for error in errors:

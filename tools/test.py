@@ -2,12 +2,12 @@
 
 import argparse
 
-import torch
-
 from mmresizer.apis import enable_tta, evaluate_model, set_visualization
 from mmresizer.config.loading import load_run_config
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments
+
+import torch
 
 
 def parse_args() -> argparse.Namespace:

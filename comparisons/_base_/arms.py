@@ -1,4 +1,4 @@
-# The controls, and the learned resizer: started as in the paper, and by the first
+# The baselines, and the learned resizer: started as in the paper, and by the first
 # recipe, which kept the paper's norms. `_recipe` is today's, for specs to add.
 #
 # The statistics that MULLER needs are those of the data preprocessor.
@@ -11,12 +11,12 @@ def _own(lr):
 
 
 arms = [
-    dict(name="bilinear", control=True),
-    dict(name="antialiased", control=True, resizer=dict(antialias=True)),
-    dict(name="larger", control=True, match_flops="learned"),
+    dict(name="bilinear", baseline=True),
+    dict(name="antialiased", baseline=True, resizer=dict(antialias=True)),
+    dict(name="larger", baseline=True, match_flops="learned"),
     dict(
         name="MULLER",
-        control=True,
+        baseline=True,
         resizer=dict(type="mmresizer.MULLERResizer") | _normalization,
         options=_own(0.03),
     ),
@@ -48,7 +48,7 @@ seeds = [0, 1, 2]
 _average = dict(type="EMAHook", momentum=0.05, update_buffers=True)
 _averaged_arms = [
     dict(name=f"{arm['name']}, averaged", options=dict(custom_hooks=[*hooks, _average]))
-    | {key: arm[key] for key in ("control", "resizer") if key in arm}
+    | {key: arm[key] for key in ("baseline", "resizer") if key in arm}
     for arm, hooks in (
         (arms[0], []),
         (_recipe, _recipe["options"]["custom_hooks"]),

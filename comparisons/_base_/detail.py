@@ -10,22 +10,22 @@ seeds = [0, 1, 2]
 
 _mean, _std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 _baselines = [
-    dict(name="antialiased", control=True, resizer=dict(antialias=True)),
-    dict(name="bilinear", control=True),
+    dict(name="antialiased", baseline=True, resizer=dict(antialias=True)),
+    dict(name="bilinear", baseline=True),
     dict(
         name="bicubic, antialiased",
-        control=True,
+        baseline=True,
         resizer=dict(antialias=True, interpolation="bicubic"),
     ),
     dict(
         name="larger, antialiased",
-        control=True,
+        baseline=True,
         resizer=dict(antialias=True),
         match_flops="learned, antialiased, stride 2",
     ),
     dict(
         name="MULLER",
-        control=True,
+        baseline=True,
         resizer=dict(type="mmresizer.MULLERResizer", mean=_mean, std=_std),
     ),
 ]

@@ -12,7 +12,7 @@ next(arm for arm in arms if arm["name"] == "MULLER")["resizer"].update(
     mean=[127.0] * 3, std=[128.0] * 3
 )
 
-# The recipe beside every control, for specs to take.
-_controls = {arm["name"]: dict(arm) for arm in arms if arm.get("control")}
-_controls["larger"].update(match_flops="learned, no norm")
-_recipe_arms = [*_controls.values(), _base_._recipe]
+# The recipe beside every baseline, for specs to take.
+_baselines = {arm["name"]: dict(arm) for arm in arms if arm.get("baseline")}
+_baselines["larger"].update(match_flops="learned, no norm")
+_recipe_arms = [*_baselines.values(), _base_._recipe]

@@ -11,7 +11,7 @@ options = {
 }
 warmup_epochs = 1
 
-# The recipe beside the controls that say whether it pays, for specs to take.
+# The recipe beside the baselines that say whether it pays, for specs to take.
 _arms = {arm["name"]: dict(arm) for arm in _base_.arms}
 _arms["larger"].update(match_flops="learned, no norm")
 _recipe_arms = [_arms["bilinear"], _arms["larger"], _base_._recipe]

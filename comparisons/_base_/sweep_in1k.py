@@ -3,7 +3,7 @@
 # spec adds `config`. To train from scratch, name the config without `-ft`:
 # --cfg-options config=mmresizer::imagenet/bilinearx2_resnet50_8xb32_in1k_224px.py
 arms = [
-    dict(name="bilinear", control=True),
+    dict(name="bilinear", baseline=True),
     dict(name="learned", resizer=dict(type="mmresizer.LearnedResizer")),
 ]
 sweep = dict(arms=["bilinear", "learned"], input_sizes=[224, 256, 320, 368, 448])

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from mmresizer.config.building import build_model
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error, one_line
+from mmresizer.utils.tables import make_table
 
 from .flops import count_parameters
 
@@ -390,9 +392,7 @@ def _logits(output: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def _reason(e: Exception) -> str:
-    text = " ".join(str(e).split())
-    if not isinstance(e, _CheckError):
-        text = f"{type(e).__name__}: {text}"
+    text = one_line(e) if isinstance(e, _CheckError) else describe_error(e)
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
@@ -446,11 +446,8 @@ def markdown_table(path: Path) -> str:
         "",
         f"{len(rows)} backbones; passed: {passed}.",
         "",
-        f"| {' | '.join(columns)} |",
-        f"|{' --- |' * len(columns)}",
-        *(
-            f"| {' | '.join(row[c].replace('|', chr(92) + '|') for c in columns)} |"
-            for row in rows
+        make_table(
+            columns, ([row[c].replace("|", r"\|") for c in columns] for row in rows)
         ),
     ]
     return "\n".join(lines) + "\n"

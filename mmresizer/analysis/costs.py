@@ -1,6 +1,5 @@
 """Parameters, multiply-accumulates and activations of the model of a config."""
 
-import re
 from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
@@ -14,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
-from mmresizer.models import ResizerDetector
+from mmresizer.models import BaseResizer, ResizerDetector
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 
@@ -24,8 +23,8 @@ from .flops import Cost, count_costs, count_macs
 # For :func:`input_size` where it is None.
 DEFAULT_SIZE = (224, 224)
 
-# What layers say of an input that they refuse.
-_ABOUT_SIZES = re.compile(r"\b(size|shape|resolution|window)", re.IGNORECASE)
+# Sides of the squares that published classifiers are made for, most frequent first.
+_USUAL_SIDES = (224, 384, 256, 448, 32, 512, 240, 288, 320, 336, 299, 518)
 
 # Datasets that make images of a size of their own.
 _MADE = {f"mmresizer.{cls.__name__}": cls for cls in (DegradedTextures, FineTextures)}
@@ -79,7 +78,7 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
             has no resizer, or does not take such an input.
     """
     if isinstance(model, Config):
-        model = build_model_to_count(model)
+        model = build_model_to_count(model, size)
     resizer = _resizer_name(model)
     has_backbone = isinstance(getattr(model, "backbone", None), nn.Module)
     parts = ["", resizer, *(["backbone"] if has_backbone else [])]
@@ -103,17 +102,16 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     Raises:
         InputError: If the backbone does not take such an input.
     """
-    plain = deepcopy(model)
-    plain.set_submodule(_resizer_name(model), nn.Identity())
-    return count_macs(plain, size, _in_channels(model))
+    return count_macs(_without_resizer(model), size, _in_channels(model))
 
 
 def check_input_size(cfg: Config) -> None:
     """Checks that a classifier with a resizer takes what its test pipeline delivers.
 
-    The trial run is on the meta device or on the CPU. What fails there for another
-    reason than the size, such as an operator for CUDA alone, may run elsewhere.
-    Detectors take images of any size, and say themselves which are too small.
+    The trial run is on the meta device or on the CPU. It counts only where the model
+    runs at another size: a model that fails at every size, such as one with an operator
+    for CUDA alone, may run elsewhere. Detectors take images of any size, and say
+    themselves which are too small.
 
     Raises:
         InputError: If the model refuses an image of this size.
@@ -122,12 +120,45 @@ def check_input_size(cfg: Config) -> None:
     if size is None or "resizer" not in cfg.model or find_task(cfg) == "detection":
         return
     try:
-        model_costs(cfg, size)
+        model = build_model_to_count(cfg, size)
+    except InputError:  # no fault of the size; who builds it to train it says so
+        return
+    try:
+        model_costs(model, size)
     except InputError as e:
-        cause = e.__cause__
-        if isinstance(cause, InputError) or _ABOUT_SIZES.search(str(cause)):
+        if isinstance(e.__cause__, InputError) or _takes_another_size(model, size):
             name = f"{cfg.filename}: " if cfg.filename else ""
             raise InputError(f"{name}{e}") from e
+
+
+def _takes_another_size(model: nn.Module, size: tuple[int, int]) -> bool:
+    """Says whether a model that fails at a size runs at another one.
+
+    Behind a resizer to a fixed size the backbone sees always the same. So it is tried
+    without the resizer as well, where it fails at what it sees.
+    """
+    usual = [(side, side) for side in _USUAL_SIDES]
+    channels = _in_channels(model)
+    if any(_takes(model, other, channels) for other in usual):
+        return True
+    plain, seen = _without_resizer(model), get_resizer(model).get_output_size(size)
+    return not _takes(plain, seen, channels) and any(
+        _takes(plain, other, channels) for other in usual
+    )
+
+
+def _takes(model: nn.Module, size: tuple[int, int], in_channels: int) -> bool:
+    try:
+        count_macs(model, size, in_channels)
+    except InputError:
+        return False
+    return True
+
+
+def _without_resizer(model: nn.Module) -> nn.Module:
+    plain = deepcopy(model)
+    plain.set_submodule(_resizer_name(model), nn.Identity())
+    return plain
 
 
 def _resizer_name(model: nn.Module) -> str:
@@ -136,15 +167,22 @@ def _resizer_name(model: nn.Module) -> str:
 
 
 def _in_channels(model: nn.Module) -> int:
-    return getattr(get_resizer(model), "in_channels", 3)
+    resizers = [m for m in model.modules() if isinstance(m, BaseResizer)]
+    return getattr(resizers[0], "in_channels", 3) if resizers else 3
 
 
-def build_model_to_count(cfg: Config) -> nn.Module:
+def build_model_to_count(cfg: Config, size: tuple[int, int] | None = None) -> nn.Module:
     """Builds the model of a config without weights, where it runs without.
 
     It is on the meta device: a forward pass takes neither memory nor arithmetic. A
-    model that looks at values as it runs is on the CPU instead, with random weights.
-    Nothing is downloaded.
+    model that does not run there at the given size is on the CPU instead, with random
+    weights: it may look at values. Nothing is downloaded.
+
+    Args:
+        cfg (Config): The config.
+        size (tuple[int, int], optional): Height and width of the input in pixels.
+            Defaults to that of the config's test pipeline or, where the config does not
+            say it, to :data:`DEFAULT_SIZE`.
 
     Raises:
         InputError: If the model is no classifier or detector, or cannot be built.
@@ -160,12 +198,8 @@ def build_model_to_count(cfg: Config) -> nn.Module:
             model = _build_prepared(cfg).to("meta")
     except InputError:
         return _build_prepared(cfg)
-    try:
-        model_costs(model, input_size(cfg) or DEFAULT_SIZE)
-    except InputError as e:
-        if isinstance(e.__cause__, NotImplementedError) or "meta" in str(e.__cause__):
-            return _build_prepared(cfg)
-    return model
+    size = size or input_size(cfg) or DEFAULT_SIZE
+    return model if _takes(model, size, _in_channels(model)) else _build_prepared(cfg)
 
 
 def _build_prepared(cfg: Config) -> nn.Module:

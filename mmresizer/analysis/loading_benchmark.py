@@ -16,6 +16,7 @@ from mmresizer.config.building import build_model
 from mmresizer.config.checks import check_data
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.tables import make_table
 
 
 def benchmark_loading(
@@ -60,19 +61,18 @@ def benchmark_loading(
             seconds, samples = _load(dataset, num_images, enlarge, folder)
     finally:
         torch.set_num_threads(threads)
-    lines = ["| step | ms an image | images a second of one core |", "|---|---|---|"]
-    for name, value in (*seconds.items(), ("in all", sum(seconds.values()))):
-        each = value / len(samples)
-        lines.append(f"| {name} | {1e3 * each:.2f} | {1 / each:.0f} |")
+    seconds["in all"] = sum(seconds.values())
+    each = {step: value / len(samples) for step, value in seconds.items()}
+    table = make_table(
+        ("step", "ms an image", "images a second of one core"),
+        [(step, f"{1e3 * t:.2f}", f"{1 / t:.0f}") for step, t in each.items()],
+    )
     rate = _measure_training(cfg, model, samples)
-    loaded = len(samples) / sum(seconds.values())
     device = "GPU" if torch.cuda.is_available() else f"CPU, {threads} threads"
-    lines += [
-        "",
-        f"Training on this machine's {device}: {rate:.0f} images a second; "
-        f"{rate / loaded:.2f} cores load as many.",
-    ]
-    return "\n".join(lines)
+    return (
+        f"{table}\n\nTraining on this machine's {device}: {rate:.0f} images a second; "
+        f"{rate * each['in all']:.2f} cores load as many."
+    )
 
 
 def _load(

@@ -1,33 +1,32 @@
-"""Latency of whole models: learned configs against their controls."""
+"""Latency of whole models: learned configs against their baselines."""
 
-import csv
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from torch.utils.benchmark import Timer
 
 from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
 from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import write_csv
 
 from .costs import check_input_size, input_size
 from .detector_costs import take_images_alone
+from .timing import check_device_option, measure_latencies
 
 
 @dataclass
 class PairMeasurement:
-    """One row of the results: inference of a learned config and of its control.
+    """One row of the results: inference of a learned config and of its baseline.
 
     Attributes:
-        control_ms (float): Median time of the control for one image, in milliseconds.
+        baseline_ms (float): Median time of the baseline for one image, in milliseconds.
         ms (float): The same of the learned config.
         ratio (float): Median over the repeats of the second over the first.
         lowest, highest (float): Of these ratios.
@@ -36,7 +35,7 @@ class PairMeasurement:
     config: str
     input: str
     batch: int
-    control_ms: float
+    baseline_ms: float
     ms: float
     ratio: float
     lowest: float
@@ -55,88 +54,56 @@ def benchmark_pairs(
     device: str = "cpu",
     repeats: int = 7,
 ) -> list[PairMeasurement]:
-    """Measures learned configs and their controls in turns, in float32.
+    """Measures learned configs and their baselines in turns, in float32.
 
     Args:
-        configs (Sequence[str]): Learned configs; the control of each lies beside it.
+        configs (Sequence[str]): Learned configs; the baseline of each lies beside it.
         out (str, optional): CSV file for the results, written after each pair.
         batch_size (int): Number of images of a batch. Defaults to 8.
         device (str): "cpu" or "cuda".
         repeats (int): Number of batches of each model. Defaults to 7.
 
     Raises:
-        InputError: If a config has no control or no fixed input size, ``out`` is no CSV
-            file or there is no such device.
+        InputError: If a config has no baseline or no fixed input size, ``out`` is no
+            CSV file or there is no such device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    check_device_option(device)
     if out is not None and Path(out).suffix != ".csv":
         raise InputError(f"--out must be a .csv file, but got {out!r}")
-    pairs = [(path, find_control(path)) for path in configs]
+    pairs = [(path, find_baseline(path)) for path in configs]
     rows = []
-    for path, control in pairs:
-        rows.append(_measure(path, control, batch_size, device, repeats))
+    for path, baseline in pairs:
+        rows.append(_measure(path, baseline, batch_size, device, repeats))
         row = rows[-1]
         print(
-            f"{row.config}: {row.control_ms:.1f} -> {row.ms:.1f} ms an image, ratio "
+            f"{row.config}: {row.baseline_ms:.1f} -> {row.ms:.1f} ms an image, ratio "
             f"{row.ratio:.2f} ({row.lowest:.2f} to {row.highest:.2f})",
             flush=True,
         )
         if out is not None:
             Path(out).parent.mkdir(parents=True, exist_ok=True)
-            with open(out, "w", newline="") as file:
-                names = [field.name for field in fields(PairMeasurement)]
-                writer = csv.DictWriter(file, names, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(map(asdict, rows))
+            write_csv(Path(out), list(map(asdict, rows)))
     return rows
 
 
-def find_control(path: str) -> str:
-    """Returns the control of a learned config, ``bilinear...`` for ``resizer...``.
+def find_baseline(path: str) -> str:
+    """Returns the baseline of a learned config, ``bilinear...`` for ``resizer...``.
 
     Raises:
-        InputError: If the config is no learned one or its control is missing.
+        InputError: If the config is no learned one or its baseline is missing.
     """
     config = Path(path)
-    control = config.with_name(re.sub("^resizer(?=x)", "bilinear", config.name))
-    if control == config or not control.is_file():
+    baseline = config.with_name(re.sub("^resizer(?=x)", "bilinear", config.name))
+    if baseline == config or not baseline.is_file():
         raise InputError(
-            f"the config {path!r} must be a learned one, resizerx..., with its control "
-            "bilinearx... beside it"
+            f"the config {path!r} must be a learned one, resizerx..., with its "
+            "baseline bilinearx... beside it"
         )
-    return str(control)
-
-
-def measure_latencies(
-    models: Sequence[nn.Module], images: Sequence[Tensor], repeats: int = 7
-) -> list[list[float]]:
-    """Measures the inference of models in turns, so that all see the same disturbance.
-
-    Args:
-        models (Sequence[nn.Module]): Are set to evaluation.
-        images (Sequence[Tensor]): For each model a batch of shape (N, C, H, W).
-        repeats (int): Number of batches of each model. Defaults to 7.
-
-    Returns:
-        list[list[float]]: For each repeat the seconds of each model.
-    """
-    timers = [
-        Timer(
-            "model(images)",
-            globals=dict(model=model.eval(), images=batch),
-            num_threads=torch.get_num_threads(),
-        )
-        for model, batch in zip(models, images, strict=True)
-    ]
-    with torch.no_grad():
-        for timer in timers:
-            timer.timeit(2)  # the first chooses kernels and allocates
-        return [[timer.timeit(1).mean for timer in timers] for _ in range(repeats)]
+    return str(baseline)
 
 
 def _measure(
-    path: str, control: str, batch_size: int, device: str, repeats: int
+    path: str, baseline: str, batch_size: int, device: str, repeats: int
 ) -> PairMeasurement:
     cfg = load_config(path)
     size = input_size(cfg)
@@ -145,7 +112,7 @@ def _measure(
     check_input_size(cfg)
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, *size, device=device)
-    models = [build_model(load_config(name)).to(device) for name in (control, path)]
+    models = [build_model(load_config(name)).to(device) for name in (baseline, path)]
     for model in models:
         if isinstance(model, ResizerDetector):
             take_images_alone(model)
@@ -156,7 +123,7 @@ def _measure(
         config=Path(path).stem,
         input="x".join(map(str, size)),
         batch=batch_size,
-        control_ms=round(plain, 3),
+        baseline_ms=round(plain, 3),
         ms=round(learned, 3),
         ratio=round(median(ratios), 4),
         lowest=round(min(ratios), 4),

@@ -1,14 +1,14 @@
 """Speed and memory of the learned resizer, against its layers called one by one."""
 
-import csv
 import ctypes
 import math
 import platform
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import make_row, make_table, write_csv
+
+from .timing import check_device_option, time_in_turns
 
 # What is measured; those of the first line are the learned resizer.
 RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
@@ -65,7 +68,7 @@ class Arm:
         module, *variants = text.split("+")
         if not set(variants) <= set(VARIANTS):
             raise ValueError(f"variants are {', '.join(VARIANTS)}, got {text!r}")
-        return cls(module, **dict.fromkeys(variants, True))
+        return cls(module, "channels_last" in variants, "compiled" in variants)
 
     def __str__(self) -> str:
         """The arm in the results, but for its type."""
@@ -115,25 +118,6 @@ class Measurement:
     bound_ms: float | None
 
 
-class Layers(nn.Module):
-    """A learned resizer whose layers are called one by one, as the paper draws them."""
-
-    def __init__(self, resizer: LearnedResizer):
-        super().__init__()
-        self.resizer = deepcopy(resizer)
-        for module in self.resizer.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Resizes a batch of images."""
-        r = self.resizer
-        y = z = r.interpolate(r.stem(x))
-        for block in r.blocks:
-            z = z + block.layer2(block.act(block.layer1(z)))
-        return r.interpolate(x) + r.out(y + r.fuse(z))
-
-
 def benchmark_resizer(
     out_dir: str,
     sizes: Sequence[tuple[Size, Size]],
@@ -153,11 +137,12 @@ def benchmark_resizer(
         batch_sizes (Sequence[int]): Numbers of images.
         modes (Sequence[str]): Of :data:`MODES`; a training step is forward and backward
             pass.
-        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What the memory
-            of a GPU does not hold is left out, with a message.
+        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What does not
+            fit the memory of a GPU is left out, with a message.
         dtypes (Sequence[str]): Of :data:`DTYPES`; in training, of autocast.
         backbones (Sequence[Arm]): Models of MMPretrain whose backbones are measured at
-            the output size, alone and behind the learned resizer.
+            the output size, alone and behind the learned resizer. One that does not
+            take a type is left out, with a message.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
 
@@ -167,8 +152,7 @@ def benchmark_resizer(
     Raises:
         InputError: If there is no such device or model, or ONNX Runtime is missing.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda needs a CUDA device, and none is visible")
+    check_device_option(device)
     if any(arm.module == "onnxruntime" for arm in arms):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(
@@ -195,7 +179,7 @@ def benchmark_resizer(
                 case = _Case(mode, input_size, output_size, batch, device)
                 measured = case.measure(wanted, repeats, best)
                 for row in measured:
-                    print(_markdown_row(row), flush=True)
+                    print(make_row(_cells(row)), flush=True)
                 rows += measured
                 # What is measured is kept, whatever happens to the next case.
                 _write(rows, folder)
@@ -238,8 +222,13 @@ class _Case:
             run = self._prepare(arm)
             try:
                 run()
-            except torch.OutOfMemoryError:
-                print(f"left out: {arm}, {arm.dtype}: the GPU's memory is too small")
+            except RuntimeError as e:
+                # Models of others may not take a type, and a GPU may be too small.
+                out_of_memory = isinstance(e, torch.OutOfMemoryError)
+                if arm.module in MODULES and not out_of_memory:
+                    raise
+                reason = str(e).partition("\n")[0]
+                print(f"left out: {arm}, {arm.dtype}: {reason}", file=sys.stderr)
                 continue
             self.runs[arm] = run
         times = _time(self.runs, repeats)
@@ -311,10 +300,10 @@ class _Case:
         if arm.channels_last:
             x = x.to(memory_format=torch.channels_last)
             module = deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        call: Callable[[Tensor], Any] = module
+        call = module.forward_plain if arm.module == "layers" else module
         if arm.compiled:
             torch._dynamo.reset()  # or the second size would be any size
-            call = torch.compile(module, dynamic=False)
+            call = torch.compile(call, dynamic=False)
         if self.mode == "inference":
 
             @torch.no_grad()
@@ -336,11 +325,9 @@ class _Case:
 
         return step
 
-    def _make_module(self, arm: Arm) -> nn.Module:
+    def _make_module(self, arm: Arm) -> Any:
         if arm.module == "interpolation":
             return InterpolationResizer(self.output_size)
-        if arm.module == "ours":
-            return self.resizer
         if arm.module == "strided":
             return self.strided
         if arm.module == "with_cp":
@@ -348,7 +335,7 @@ class _Case:
             resizer.with_cp = True
             return resizer
         if arm.module in MODULES:
-            return Layers(self.resizer)
+            return deepcopy(self.resizer)
         from mmpretrain import get_model
 
         try:
@@ -366,31 +353,24 @@ class _Case:
         return nn.Sequential(deepcopy(self.resizer), backbone)
 
     def _count_gflop(self, resizer: LearnedResizer) -> float:
-        module = Layers(resizer)
+        layers = deepcopy(resizer).forward_plain
         with FlopCounterMode(display=False) as counter:
             if self.mode == "training":
-                module(self.x).sum().backward()
+                layers(self.x).sum().backward()
             else:
                 with torch.no_grad():
-                    module(self.x)
+                    layers(self.x)
         return counter.get_total_flops() / self.batch / 1e9
 
 
 def _time(runs: dict, repeats: int) -> dict:
     """Returns the median time of each function, in seconds."""
-    timers = {
-        name: Timer("run()", globals=dict(run=run), num_threads=torch.get_num_threads())
-        for name, run in runs.items()
-    }
-    numbers: dict = {}
-    for name, timer in timers.items():
-        timer.timeit(2)  # the first compiles, chooses kernels and allocates
-        numbers[name] = max(1, int(0.05 / timer.timeit(1).mean))
-    times: dict = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, timer in timers.items():
-            times[name].append(timer.timeit(numbers[name]).mean)
-    return {name: median(values) for name, values in times.items()}
+    timers = [
+        Timer("run()", globals=dict(run=run), num_threads=torch.get_num_threads())
+        for run in runs.values()
+    ]
+    times = zip(*time_in_turns(timers, repeats, min_seconds=0.05), strict=True)
+    return dict(zip(runs, map(median, times), strict=True))
 
 
 def _measure_peak(run: Callable[[], object], device: str) -> float | None:
@@ -498,36 +478,28 @@ _FORMATS = {
 }
 
 
-def _markdown_row(row: Measurement) -> str:
+def _cells(row: Measurement) -> list[str]:
     values = asdict(row)
-    cells = (
+    return [
         "" if values[k] is None else _FORMATS.get(k, "{}").format(values[k])
         for k in _COLUMNS
-    )
-    return f"| {' | '.join(cells)} |"
+    ]
 
 
 def _write(rows: list[Measurement], folder: Path) -> None:
     """Writes the table, for programs and for people, and the plot."""
-    with (folder / "results.csv").open("w", newline="") as f:
-        writer = csv.DictWriter(f, [field.name for field in fields(Measurement)])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {
-                    k: f"{v:.6g}" if isinstance(v, float) else v
-                    for k, v in asdict(row).items()
-                }
-            )
+    shown = [
+        {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()}
+        for row in rows
+    ]
+    write_csv(folder / "results.csv", shown)
     first = rows[0]
     lines = [
         f"{first.machine}, {first.device}, {first.threads} threads, torch "
         f"{first.torch}, {first.date}. Speed-up and memory ratio are against the plain "
         "eager layers in float32.",
         "",
-        f"| {' | '.join(_COLUMNS.values())} |",
-        f"|{' --- |' * len(_COLUMNS)}",
-        *map(_markdown_row, rows),
+        make_table([*_COLUMNS.values()], map(_cells, rows)),
     ]
     (folder / "results.md").write_text("\n".join(lines) + "\n")
     _plot(rows).savefig(folder / "results.png", dpi=100)

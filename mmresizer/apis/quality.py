@@ -19,18 +19,17 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from mmresizer.datasets.transforms import LoadImage
 from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
+from mmresizer.utils.errors import check_int, describe_error
 from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import check_device
 
-from .images import Image, LoadedImages, group_by_size, list_images
+from .batches import LoadedImages, run_in_batches
+from .images import Image, list_images
 
 # The contact sheet, in pixels.
 _THUMBNAIL = 180
@@ -125,10 +124,9 @@ class QualityPredictor:
                 "inputs"
             ]
         except Exception as e:  # transforms refuse an image in any way
-            reason = " ".join(str(e).split())
             raise InputError(
                 f"the test pipeline does not take an image of {size[0]}x{size[1]} "
-                f"pixels (height x width) ({type(e).__name__}: {reason})"
+                f"pixels (height x width) ({describe_error(e)})"
             ) from e
 
     @torch.no_grad()
@@ -170,9 +168,8 @@ def _build_pipeline(cfg: Config) -> list:
     except InputError:
         raise
     except Exception as e:  # a constructor raises whatever it likes on its arguments
-        reason = " ".join(str(e).split())
         raise InputError(
-            f"cannot build the test pipeline of {name} ({type(e).__name__}: {reason})"
+            f"cannot build the test pipeline of {name} ({describe_error(e)})"
         ) from e
 
 
@@ -225,58 +222,21 @@ def predict_quality(
             "checkpoint and device are those of the QualityPredictor already"
         )
     sources = list_images(images, out_dir)
-    names = [source if isinstance(source, str) else name for source, name in sources]
     predictor = (
         model
         if isinstance(model, QualityPredictor)
         else QualityPredictor(model, checkpoint, device)
     )
-    loader = DataLoader(
+    scored = run_in_batches(
         LoadedImages(sources, predictor.prepare, predictor.load),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=list,
+        predictor.predict,
+        "score",
+        batch_size,
+        num_workers,
+        on_error,
+        progress,
     )
-    qualities: list[Quality] = []
-    with tqdm(
-        total=len(sources), unit="image", disable=None if progress else True
-    ) as bar:
-        for loaded in loader:
-            found = _predict_all(predictor, loaded, names)
-            for index, _ in loaded:
-                outcome = found[index]
-                if isinstance(outcome, Quality):
-                    qualities.append(outcome)
-                elif on_error is None:
-                    raise outcome
-                else:
-                    on_error(names[index], outcome)
-            bar.update(len(loaded))
-    return qualities
-
-
-def _predict_all(
-    predictor: QualityPredictor,
-    loaded: Sequence[tuple[int, Tensor | InputError]],
-    names: Sequence[str],
-) -> dict[int, Quality | InputError]:
-    """Returns the scores of each image, or its error, by its index."""
-    found: dict[int, Quality | InputError] = {
-        index: image for index, image in loaded if isinstance(image, InputError)
-    }
-    images = {index: image for index, image in loaded if isinstance(image, Tensor)}
-    indices = list(images)
-    for group in group_by_size(list(images.values())):
-        members = [indices[i] for i in group]
-        batch = torch.stack([images[i] for i in members])
-        try:
-            qualities = predictor.predict(batch, [names[i] for i in members])
-        except InputError as e:
-            for i in members:
-                found[i] = InputError(f"cannot score the image {names[i]!r}: {e}")
-        else:
-            found |= zip(members, qualities, strict=True)
-    return found
+    return [quality for _, quality in scored]
 
 
 def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
@@ -306,7 +266,7 @@ def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
             row += [f"{std:.4f}", *(f"{part:.5f}" for part in distribution)]
         writer.writerow(row)
     # The names of files need not be UTF-8.
-    _write(Path(path), text.getvalue().encode(errors="surrogateescape"))
+    write_atomically(Path(path), text.getvalue().encode(errors="surrogateescape"))
 
 
 def draw_contact_sheet(
@@ -362,17 +322,12 @@ def draw_contact_sheet(
             draw.text((x, y + _THUMBNAIL + 2 + line * _LINE), text, "black", font)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
-    _write(Path(path), buffer.getvalue())
+    write_atomically(Path(path), buffer.getvalue())
 
 
 def _check_scores(qualities: Sequence[Quality]) -> None:
     if not qualities:
         raise InputError("qualities must have the scores of at least one image")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
 
 
 def _rank(qualities: Sequence[Quality]) -> list[int]:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 from mmengine.hub import get_config
+from mmengine.logging import MessageHub
 from PIL import Image
 
 from mmresizer.analysis.flops import count_macs, count_parameters
-from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
+from mmresizer.utils.tables import make_table
 from mmresizer.visualization import draw_resizer
 
-from .testing import evaluate_model
 from .training import train_model
 
 ARMS = {
@@ -23,8 +23,12 @@ ARMS = {
 }
 CONFIG = "mmresizer::fine_textures/{}_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 HEADER = (
-    "| resizer | top-1 (%) | parameters of resizer | GMAC of resizer | GMAC in all "
-    "| training (s) |\n| --- | --- | --- | --- | --- | --- |"
+    "resizer",
+    "top-1 (%)",
+    "parameters of resizer",
+    "GMAC of resizer",
+    "GMAC in all",
+    "training (s)",
 )
 
 
@@ -40,31 +44,29 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
     """
     folder = Path(work_dir)
     rows = []
-    for name, prefix in ARMS.items():
-        print(f"Training with the {name} resizer ...", flush=True)
+    for i, (name, prefix) in enumerate(ARMS.items(), 1):
+        print(f"Training {i} of {len(ARMS)}: {name}", flush=True)
         cfg = get_config(CONFIG.format(prefix))
         cfg.launcher = "none"
         cfg.work_dir = str(folder / prefix)
         cfg.log_level = "ERROR"
         cfg.randomness = dict(seed=seed)
+        cfg.custom_hooks = [dict(type="mmresizer.ProgressBarHook", title=name)]
         del cfg.default_hooks["resizer"]  # its pictures
         start = time.perf_counter()
         # The Runner adds to the config that it is given.
-        train_model(cfg.copy())
+        model = train_model(cfg.copy()).eval()
         seconds = time.perf_counter() - start
-        checkpoint = str(folder / prefix / f"epoch_{cfg.train_cfg.max_epochs}.pth")
-        accuracy = evaluate_model(cfg.copy(), checkpoint)["accuracy/top1"]
-
-        model = load_model(cfg, checkpoint)
+        metrics = MessageHub.get_current_instance()
+        accuracy = metrics.get_scalar("val/accuracy/top1").current()
         resizer = get_resizer(model)
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
         size = dataset[0]["inputs"].shape[-2:]
         macs = [count_macs(module, size) / 1e9 for module in (resizer, model)]
-        rows.append(
-            f"| {name} | {accuracy:.1f} | {count_parameters(resizer):,} "
-            f"| {macs[0]:.4f} | {macs[1]:.4f} | {seconds:.0f} |"
-        )
-    table = "\n".join([HEADER, *rows])
+        parameters = f"{count_parameters(resizer):,}"
+        giga = [f"{count:.4f}" for count in macs]
+        rows.append([name, f"{accuracy:.1f}", parameters, *giga, f"{seconds:.0f}"])
+    table = make_table(HEADER, rows)
     (folder / "table.md").write_text(table + "\n")
     # One image of every other class, a class apart being hard to tell by eye.
     images = [dataset[i]["inputs"] for i in range(0, 8, 2)]

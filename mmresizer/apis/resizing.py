@@ -9,18 +9,17 @@ import cv2
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from mmresizer.hub.loading import load_named_model
 from mmresizer.models import BaseResizer
-from mmresizer.models.utils import get_resizer
+from mmresizer.models.utils import get_resizer, normalize_images, restore_pixels
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import make_folder, write_atomically, writing
 from mmresizer.utils.machine import check_device
 
-from .images import Image, LoadedImages, group_by_size, list_images
+from .batches import LoadedImages, group_by_size, run_in_batches
+from .images import Image, Source, list_images
 
 
 class ImageResizer:
@@ -50,7 +49,6 @@ class ImageResizer:
         self.resizer: BaseResizer = get_resizer(model)
         self.model = model.to(self.device).eval()
 
-    @torch.no_grad()
     def __call__(self, images: Sequence[Tensor]) -> list[Tensor]:
         """Resizes images; those of one size in one batch.
 
@@ -63,23 +61,26 @@ class ImageResizer:
             on the CPU; a learned image may leave the range.
         """
         resized: dict[int, Tensor] = {}
-        preprocessor = getattr(self.model, "data_preprocessor", None)
         for indices in group_by_size(images):
-            batch = torch.stack([images[i] for i in indices])
-            height, width = batch.shape[-2:]
-            if preprocessor is None:
-                inputs = batch.to(self.device).float()
-            else:
-                inputs = preprocessor({"inputs": batch}, training=False)["inputs"]
-            # The preprocessor pads to a multiple.
-            outputs = self.resizer(inputs[..., :height, :width])
-            mean = getattr(preprocessor, "mean", inputs.new_zeros(1, 1, 1))
-            std = getattr(preprocessor, "std", inputs.new_ones(1, 1, 1))
-            outputs = outputs * std + mean
-            if getattr(preprocessor, "to_rgb", False):
-                outputs = outputs.flip(1)
-            resized |= zip(indices, outputs.float().cpu(), strict=True)
+            outputs = self.resize_batch(torch.stack([images[i] for i in indices]))
+            resized |= zip(indices, outputs, strict=True)
         return [resized[i] for i in range(len(images))]
+
+    @torch.no_grad()
+    def resize_batch(self, images: Tensor) -> Tensor:
+        """Resizes images of one size.
+
+        Args:
+            images (Tensor): Shape (N, C, H, W), BGR, 0 to 255.
+
+        Returns:
+            Tensor: Shape (N, C, h, w), see :meth:`__call__`.
+
+        Raises:
+            InputError: If the resizer does not take images of this size.
+        """
+        outputs = self.resizer(normalize_images(self.model, images.to(self.device)))
+        return restore_pixels(self.model, outputs).cpu()
 
 
 def resize_images(
@@ -112,9 +113,10 @@ def resize_images(
             make a batch. Defaults to 8.
         device (str, optional): See :class:`ImageResizer`.
         num_workers (int): Processes that read files. Defaults to 0: this one does.
-        on_error (Callable, optional): Called with a file that cannot be read, or is too
-            small for the resizer, and the error; the file is left out. Without it the
-            first one is raised.
+        on_error (Callable, optional): Called with the path of a file, or the number of
+            an array or a tensor, that cannot be read or is too small for the resizer,
+            and with the error. The image is left out. Without it the first error is
+            raised.
         progress (bool): Whether to show a progress bar. Defaults to False.
 
     Returns:
@@ -129,7 +131,6 @@ def resize_images(
     if isinstance(model, ImageResizer) and not (checkpoint is None and device is None):
         raise InputError("checkpoint and device are those of the ImageResizer already")
     sources = list_images(images, out_dir)
-    targets = []
     if out_dir is not None:
         targets = _plan_files(sources, out_dir)
         make_folder(out_dir)
@@ -138,54 +139,25 @@ def resize_images(
         if isinstance(model, ImageResizer)
         else ImageResizer(model, checkpoint, device)
     )
-    loader = DataLoader(
+    resized = run_in_batches(
         LoadedImages(sources),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=list,
+        lambda batch, _: list(resizer.resize_batch(batch)),
+        "resize",
+        batch_size,
+        num_workers,
+        on_error,
+        progress,
     )
-    results: list = []
-    with tqdm(
-        total=len(sources), unit="image", disable=None if progress else True
-    ) as bar:
-        for loaded in loader:
-            kept = []
-            for index, image in loaded:
-                error = _find_fault(resizer, image, sources[index][1])
-                if error is None:
-                    kept.append((index, image))
-                elif on_error is None:
-                    raise error
-                else:
-                    on_error(str(sources[index][0]), error)
-            outputs = resizer([image for _, image in kept])
-            for (index, _), output in zip(kept, outputs, strict=True):
-                if out_dir is None:
-                    results.append(output)
-                else:
-                    _write(output, targets[index])
-                    results.append(targets[index])
-            bar.update(len(loaded))
-    return results
+    if out_dir is None:
+        return [image for _, image in resized]
+    files = []
+    for index, image in resized:
+        _write(image, targets[index])
+        files.append(targets[index])
+    return files
 
 
-def _find_fault(
-    resizer: ImageResizer, image: Tensor | InputError, name: str
-) -> InputError | None:
-    """Returns why an image cannot be resized, or None."""
-    if isinstance(image, InputError):
-        return image
-    try:
-        height, width = image.shape[-2:]
-        resizer.resizer.get_output_size((height, width))
-    except InputError as e:
-        return InputError(f"cannot resize the image {name!r}: {e}")
-    return None
-
-
-def _plan_files(
-    sources: Sequence[tuple[Any, str]], out_dir: str | os.PathLike
-) -> list[Path]:
+def _plan_files(sources: Sequence[Source], out_dir: str | os.PathLike) -> list[Path]:
     folder = Path(out_dir)
     inputs = {Path(s).resolve() for s, _ in sources if isinstance(s, str)}
     targets: dict[Path, tuple[Any, str]] = {}
@@ -208,5 +180,4 @@ def _write(image: Tensor, path: Path) -> None:
     pixels = image.round().clip(0, 255).byte().permute(1, 2, 0).numpy()
     _, content = cv2.imencode(".png", pixels)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.tobytes())

@@ -15,7 +15,7 @@ from mmresizer.config.building import (
     check_test_classes,
     set_dataloader_defaults,
 )
-from mmresizer.config.checks import check_data, find_task
+from mmresizer.config.checks import check_data, check_settings, find_task
 from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.models.utils import check_trained_weights
 from mmresizer.utils import InputError
@@ -56,11 +56,7 @@ def evaluate_model(
             raise InputError(f"--out must be a file that can be written, got {out!r}")
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
-    for name in ("test_dataloader", "test_cfg", "test_evaluator"):
-        if cfg.get(name) is None:
-            raise InputError(
-                f"the config {cfg.filename} has no `{name}`: nothing to test"
-            )
+    check_settings(cfg, ("test_dataloader", "test_cfg", "test_evaluator"), "test")
     check_data(cfg, "test_dataloader")
     model = build_model(cfg)
     check_input_size(cfg)

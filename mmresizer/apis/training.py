@@ -12,7 +12,12 @@ from mmresizer.config.building import (
     build_training,
     set_dataloader_defaults,
 )
-from mmresizer.config.checks import check_data, check_resume, find_checkpoint_to_resume
+from mmresizer.config.checks import (
+    check_data,
+    check_resume,
+    check_settings,
+    find_checkpoint_to_resume,
+)
 from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.models.utils import check_initial_weights
 from mmresizer.utils import InputError
@@ -36,11 +41,7 @@ def train_model(cfg: Config) -> nn.Module:
     """
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
-    for name in ("train_dataloader", "train_cfg", "optim_wrapper"):
-        if cfg.get(name) is None:
-            raise InputError(
-                f"the config {cfg.filename} has no `{name}`: nothing to train"
-            )
+    check_settings(cfg, ("train_dataloader", "train_cfg", "optim_wrapper"), "train")
     amp = cfg.optim_wrapper.get("type") == "AmpOptimWrapper"
     if amp and not torch.cuda.is_available():
         raise InputError(

@@ -7,12 +7,12 @@ from typing import Any
 
 from mmresizer.utils.tables import fill_page, make_table
 
-_CONTROL, _LARGER = "bilinear", "larger"
+_BASELINE, _LARGER = "bilinear", "larger"
 _RECIPE, _NORMS = "learned, no norm", "learned"
 # The arms of the columns. Those of the learned resizer are the recipe's or, in
 # comparisons without it, those of the recipe before it.
 _ARMS = {
-    _CONTROL: _CONTROL,
+    _BASELINE: _BASELINE,
     "antialiased": "antialiased",
     "MULLER": "MULLER",
     "learned, random": "random start",
@@ -24,7 +24,7 @@ _ARMS = {
 _HEADER = (
     "comparison",
     *_ARMS.values(),
-    f"learned - {_CONTROL}",
+    f"learned - {_BASELINE}",
     f"learned - {_LARGER}",
     "arithmetic, learned",
     "latency, learned",
@@ -64,7 +64,7 @@ def render_overview(results: Path, link: str) -> str:
     Those on images held out of the training set chose between variants: no results.
     Differences and costs of the learned resizer are those of the recipe, which has no
     norms; in comparisons without it, of the one with norms. Costs are multiples of
-    bilinear's.
+    bilinear's. Those without a verdict, which are under way, are named below the table.
 
     Args:
         results (Path): Folder with a folder of tables for each comparison.
@@ -75,14 +75,21 @@ def render_overview(results: Path, link: str) -> str:
     """
     files = sorted(results.glob("*/summary.json"))
     summaries = [json.loads(file.read_text()) for file in files]
-    rows = []
+    rows, under_way = [], []
     for file, summary in zip(files, summaries, strict=True):
         arms = {arm["arm"]: arm for arm in summary["arms"]}
         learned = next((name for name in (_RECIPE, _NORMS) if name in arms), None)
-        if _CONTROL in arms and learned and summary["holdout"] is None:
-            page = f"{link}/{file.parent.name}/summary.md"
-            rows.append(_make_row(summary, arms, learned, page))
-    return make_table(_HEADER, rows)
+        if _BASELINE not in arms or not learned or summary["holdout"] is not None:
+            continue
+        name = f"[{summary['name']}]({link}/{file.parent.name}/summary.md)"
+        if _show_verdict(summary, learned, _BASELINE) == "-":
+            under_way.append(name)
+        else:
+            rows.append([name, *_make_cells(summary, arms, learned)])
+    parts = [make_table(_HEADER, rows)]
+    if under_way:
+        parts.append(f"Under way, too few seeds for a verdict: {', '.join(under_way)}.")
+    return "\n\n".join(parts)
 
 
 def render_steadiness(folder: Path) -> str:
@@ -95,18 +102,18 @@ def render_steadiness(folder: Path) -> str:
         str: Markdown.
     """
     summary = json.loads((folder / "summary.json").read_text())
-    control = summary["arms"][0]["arm"]
+    baseline = summary["arms"][0]["arm"]
     header = (
         "arm",
         "after epoch 1",
-        f"all epochs, - {control}",
+        f"all epochs, - {baseline}",
         "last epoch",
         "worst drop after epoch 1",
     )
     over_epochs = {
         row["arm"]: row["all_epochs"]
         for row in summary["differences"]
-        if row["control"] == control
+        if row["baseline"] == baseline
     }
     rows = [
         (
@@ -122,17 +129,16 @@ def render_steadiness(folder: Path) -> str:
     return make_table(header, rows)
 
 
-def _make_row(
-    summary: dict[str, Any], arms: dict[str, dict], learned: str, page: str
+def _make_cells(
+    summary: dict[str, Any], arms: dict[str, dict], learned: str
 ) -> list[str]:
     return [
-        f"[{summary['name']}]({page})",
         *(
             show_interval(arms[name]["top1"] if name in arms else None)
             for name in _ARMS
         ),
-        *(_show_verdict(summary, learned, name) for name in (_CONTROL, _LARGER)),
-        f"{arms[learned]['gmac'] / arms[_CONTROL]['gmac']:.1f}",
+        *(_show_verdict(summary, learned, name) for name in (_BASELINE, _LARGER)),
+        f"{arms[learned]['gmac'] / arms[_BASELINE]['gmac']:.1f}",
         *(_show_latency(arms.get(name)) for name in (learned, _LARGER)),
     ]
 
@@ -143,11 +149,11 @@ def _show_latency(arm: dict[str, Any] | None) -> str:
 
 
 def show_interval(interval: list[float] | None, form: str = ".1f") -> str:
-    """Writes (mean, low, high) as mean and half the interval."""
+    """Writes (mean, low, high) as mean and half the interval, and (value,) alone."""
     if interval is None:
         return "-"
-    mean, low, _ = interval
-    return f"{mean:{form}} ± {mean - low:.1f}"
+    mean, *bounds = interval
+    return f"{mean:{form}}" + (f" ± {mean - bounds[0]:.1f}" if bounds else "")
 
 
 def show_difference(interval: Sequence[float], unit: str = "") -> str:
@@ -157,9 +163,9 @@ def show_difference(interval: Sequence[float], unit: str = "") -> str:
     return f"{mean:+z.1f}{unit} ({low:+z.1f} to {high:+z.1f})"
 
 
-def _show_verdict(summary: dict[str, Any], learned: str, control: str) -> str:
+def _show_verdict(summary: dict[str, Any], learned: str, baseline: str) -> str:
     for row in summary["differences"]:
-        if (row["arm"], row["control"]) == (learned, control):
+        if (row["arm"], row["baseline"]) == (learned, baseline):
             difference = show_difference(row["difference"])
             return f"{_ARMS[learned]}: {difference}, {row['verdict']}"
     return "-"

@@ -55,7 +55,7 @@ def plot_comparison(
             are not plotted.
         costs (pd.DataFrame): One row an arm, in the order of the legends, with the
             columns arm, base (the arm's name without the input size), input_size
-            (height) and gmac.
+            (height), gmac and planned_seeds (how many it is to be trained with).
         folder (Path): For the PNG files; it is made if it is missing.
 
     Returns:
@@ -119,7 +119,7 @@ def draw_panels(runs: pd.DataFrame, costs: pd.DataFrame) -> Figure:
             shown = runs[runs["arm"] == name]
             if not shown.empty:
                 sns.lineplot(data=shown, ax=axes, color=colour, linewidth=1, **seeds)
-        axes.set_title(_label(arm, runs), fontsize=8)
+        axes.set_title(_label(arm, runs, costs), fontsize=8)
         axes.set(xlabel="", ylabel="")
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=8)
@@ -148,7 +148,7 @@ def draw_epochs(axes: Axes, runs: pd.DataFrame, costs: pd.DataFrame) -> None:
     marker = "." if runs["epoch"].nunique() <= _MAX_EPOCHS_WITH_MARKERS else ""
     for i, arm in enumerate(costs["arm"]):
         rows = runs[runs["arm"] == arm]
-        style = {**_style(i), "marker": marker, "label": _label(arm, runs)}
+        style = {**_style(i), "marker": marker, "label": _label(arm, runs, costs)}
         if rows.empty:  # in the legend, all the same
             axes.plot([], [], **style)
             continue
@@ -182,7 +182,7 @@ def draw_costs(axes: Axes, runs: pd.DataFrame, costs: pd.DataFrame) -> None:
     shifts = _side_by_side(list(costs["gmac"]))
     finals = _finals(runs)
     for i, (arm, gmac) in enumerate(zip(costs["arm"], costs["gmac"], strict=True)):
-        style = {**_style(i), "linestyle": "none", "label": _label(arm, runs)}
+        style = {**_style(i), "linestyle": "none", "label": _label(arm, runs, costs)}
         bars = _draw_intervals(axes, [gmac], [finals.get(arm, [])], style)
         _shift(bars, 8 * shifts[i], axes)
     _make_room(axes, 8 * max(shifts))
@@ -235,9 +235,9 @@ def _finals(runs: pd.DataFrame) -> dict[str, list[float]]:
     return {str(arm): list(top1) for arm, top1 in rows.groupby("arm")["top1"]}
 
 
-def _label(arm: str, runs: pd.DataFrame) -> str:
+def _label(arm: str, runs: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Returns the name for the legend, with a note if seeds miss the last epoch."""
-    final, seeds = len(_finals(runs).get(arm, [])), runs["seed"].nunique()
+    final, seeds = len(_finals(runs).get(arm, [])), costs["planned_seeds"].iloc[0]
     note = f" ({final} of {seeds} seeds)" if final < seeds else ""
     return textwrap.fill(arm + note, _LEGEND_WIDTH)
 

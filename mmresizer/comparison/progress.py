@@ -64,7 +64,7 @@ class ProgressDisplay:
             if run in self._started:
                 whole = time.monotonic() - self._started[run]
             self._epoch_seconds[run.arm].append(whole / run.epochs)
-            outcome = f"top-1 {result['top1'][-1]:.1f} %, {seconds:.0f} s"
+            outcome = f"{run.describe(result)}, {seconds:.0f} s"
         else:
             outcome = f"{result['status']}: {result['reason']}"
         if settled_before:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmresizer.analysis.costs import build_model_to_count, model_costs
-from mmresizer.analysis.pair_benchmark import measure_latencies
+from mmresizer.analysis.timing import measure_latencies
 from mmresizer.config.building import build_model
 from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
@@ -44,7 +44,7 @@ _NUM_PICTURES = 4
 _MAX_LATENCY_ERROR = 0.15
 _ARM_COLUMNS = (
     "arm",
-    "control",
+    "baseline",
     "base",
     "input",
     "input_size",
@@ -138,7 +138,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 def write_arms(spec: Spec, folder: Path) -> None:
     """Writes ``arms.csv``: a row an arm, with sizes, parameters and arithmetic.
 
-    What is known of the latency of an arm is kept, if it and the first control are the
+    What is known of the latency of an arm is kept, if it and the first baseline are the
     same.
     """
     rows = []
@@ -147,7 +147,7 @@ def write_arms(spec: Spec, folder: Path) -> None:
         rows.append(
             dict(
                 arm=arm.name,
-                control=arm.control,
+                baseline=arm.baseline,
                 base=arm.base,
                 input="x".join(map(str, arm.input_size)),
                 input_size=arm.input_size[0],
@@ -160,9 +160,9 @@ def write_arms(spec: Spec, folder: Path) -> None:
         )
     frame, path = pd.DataFrame(rows, columns=list(_ARM_COLUMNS)), folder / "arms.csv"
     known = _read_table(path) if path.is_file() else None
-    controls = [] if known is None else list(known.arm[known.control])
-    # Latencies are ratios to the first control's.
-    if known is not None and controls[:1] == [spec.controls[0].name]:
+    baselines = [] if known is None else list(known.arm[known.baseline])
+    # Latencies are ratios to the first baseline's.
+    if known is not None and baselines[:1] == [spec.baselines[0].name]:
         frame = frame.merge(known, how="left")
         frame["latency_machine"] = frame.latency_machine.fillna("")
     else:
@@ -171,14 +171,14 @@ def write_arms(spec: Spec, folder: Path) -> None:
 
 
 def measure_latency(spec: Spec, folder: Path) -> None:
-    """Measures inference against that of the first control, unless it is known.
+    """Measures inference against that of the first baseline, unless it is known.
 
     Args:
         spec (Spec): The comparison.
         folder (Path): With ``arms.csv``, to which it is added.
 
     Raises:
-        RuntimeError: If the control takes longer or shorter than itself, because other
+        RuntimeError: If the baseline takes longer or shorter than itself, because other
             work shares the machine. Nothing is added then.
     """
     arms = _read_table(folder / "arms.csv")
@@ -186,14 +186,14 @@ def measure_latency(spec: Spec, folder: Path) -> None:
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
-    control = _prepare_inference(spec.controls[0], device)
+    baseline = _prepare_inference(spec.baselines[0], device)
     ratios = {}
-    # The control first; two models at a time: large ones fill a GPU.
-    for arm in sorted(spec.arms, key=lambda arm: arm is not spec.controls[0]):
+    # The baseline first; two models at a time: large ones fill a GPU.
+    for arm in sorted(spec.arms, key=lambda arm: arm is not spec.baselines[0]):
         model, images = _prepare_inference(arm, device)
-        times = measure_latencies([control[0], model], [control[1], images])
+        times = measure_latencies([baseline[0], model], [baseline[1], images])
         ratio = float(np.median([b / a for a, b in times]))
-        if arm is spec.controls[0] and abs(ratio - 1) > _MAX_LATENCY_ERROR:
+        if arm is spec.baselines[0] and abs(ratio - 1) > _MAX_LATENCY_ERROR:
             raise RuntimeError(
                 f"{arm.name} takes {ratio:.2f} times as long as itself: other work "
                 "shares this machine; the same command measures it again"
@@ -282,6 +282,7 @@ def write_report(folder: Path) -> dict[str, Any]:
         ) from e
     write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     write_atomically(folder / "summary.md", render(summary))
+    arms["planned_seeds"] = len(facts["seeds"])
     plot_comparison(results, arms, folder)
     return summary
 
@@ -299,7 +300,8 @@ def summarize(
 
     Returns:
         dict[str, Any]: The facts, and lists "arms", "differences" and "failures",
-        "stage1" (its accuracy) and "same_data". Accuracies in percent.
+        "stage1" (its accuracy) and "same_data". Accuracies in percent;
+        those of one seed have no interval.
 
     Raises:
         InputError: If arms of one input size were validated on different images.
@@ -314,7 +316,8 @@ def summarize(
     for arm in arms.to_dict("records"):
         curves = _curves(results, arm["arm"])
         drops = [worst_drop(curve, facts["warmup_epochs"]) for curve in curves]
-        top1 = _interval([curve[-1] for curve in curves])
+        finals = [curve[-1] for curve in curves]
+        top1 = finals if len(finals) == 1 else _interval(finals)
         worst = round(max(drops), 4) if drops else None
         first = round(float(np.mean([c[0] for c in curves])), 4) if curves else None
         if np.isnan(arm["latency_ratio"]):
@@ -323,23 +326,23 @@ def summarize(
         rows.append({**arm, "seeds": len(curves), **measured})
     differences = []
     for arm in rows:
-        for control in rows:
-            # In a sweep, controls of the same pixels.
-            same_input = arm["input"] == control["input"]
-            if not control["control"] or control is arm or not same_input:
+        for baseline in rows:
+            # In a sweep, baselines of the same pixels.
+            same_input = arm["input"] == baseline["input"]
+            if not baseline["baseline"] or baseline is arm or not same_input:
                 continue
-            pair = arm["arm"], control["arm"]
+            pair = arm["arm"], baseline["arm"]
             seeds = [s for s in facts["seeds"] if all((n, s) in correct for n in pair)]
             if len(seeds) < MIN_SEEDS:
                 continue
-            arm_right, control_right = (
+            arm_right, baseline_right = (
                 np.stack([correct[name, seed] for seed in seeds]) for name in pair
             )
-            difference = paired_difference(arm_right, control_right)
+            difference = paired_difference(arm_right, baseline_right)
             differences.append(
                 dict(
                     arm=pair[0],
-                    control=pair[1],
+                    baseline=pair[1],
                     seeds=seeds,
                     images=difference.num_images,
                     **_numbers(difference),
@@ -366,18 +369,18 @@ def _curves(results: pd.DataFrame, arm: str) -> list[list[float]]:
 
 
 def _difference_over_epochs(
-    results: pd.DataFrame, arm: str, control: str, seeds: list[int]
+    results: pd.DataFrame, arm: str, baseline: str, seeds: list[int]
 ) -> list[float] | None:
-    """How far an arm is above its control on the mean of all epochs, over the seeds.
+    """How far an arm is above its baseline on the mean of all epochs, over the seeds.
 
     It tells a bad start from a good one, which the last epoch may hide, with less noise
     than any single epoch. None if one was trained for longer.
     """
     epochs = results.groupby(["arm", "seed"]).top1
     means, counts = epochs.mean(), epochs.count()
-    if any(counts[arm, seed] != counts[control, seed] for seed in seeds):
+    if any(counts[arm, seed] != counts[baseline, seed] for seed in seeds):
         return None
-    return _interval([means[arm, seed] - means[control, seed] for seed in seeds])
+    return _interval([means[arm, seed] - means[baseline, seed] for seed in seeds])
 
 
 def _interval(values: list[float]) -> list[float] | None:
@@ -444,7 +447,7 @@ def render(summary: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for arm in summary["arms"]:
-        name = f"{arm['arm']} (control)" if arm["control"] else arm["arm"]
+        name = f"{arm['arm']} (baseline)" if arm["baseline"] else arm["arm"]
         first, drop = (
             "-" if arm[key] is None else f"{arm[key]:.1f}"
             for key in ("first_epoch", "worst_drop")
@@ -459,14 +462,14 @@ def render(summary: dict[str, Any]) -> str:
             f"| {arm['params']:,} | {arm['resizer_gmac']:.4f} | {arm['gmac']:.4f} "
             f"| {ratio} | {first} | {show_interval(arm['top1'])}{note} | {drop} |"
         )
-    controls = [arm["arm"] for arm in summary["arms"] if arm["control"]]
+    baselines = [arm["arm"] for arm in summary["arms"] if arm["baseline"]]
     machine = summary["arms"][0]["latency_machine"]
     where = f" ({machine})" if machine else ""
     lines += [
         "",
         "GMAC: 10^9 multiply-accumulates for one image. Latency: inference of batches "
-        f"of 8, over that of {controls[0]}{where}. Worst drop: the deepest fall of one "
-        "epoch below the best before it, in points, in any seed, after "
+        f"of 8, over that of {baselines[0]}{where}. Worst drop: the deepest fall of "
+        "one epoch below the best before it, in points, in any seed, after "
         f"{summary['warmup_epochs']} epoch(s) of warm-up. *After epoch 1*: the mean "
         "over the seeds.",
         "",
@@ -478,18 +481,18 @@ def render(summary: dict[str, Any]) -> str:
         "an effect, one may get it by chance. *All epochs*: of the mean over the "
         "epochs, by the seeds. McNemar: exact p, a seed each.",
         "",
-        "| arm | control | difference | over seeds | seeds and images | all epochs | "
+        "| arm | baseline | difference | over seeds | seeds and images | all epochs | "
         "McNemar | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    # A control against the others is beside the point, but for the first of its input.
-    first_control: dict[str, str] = {}
+    # A baseline against the others is beside the point, but for the first of its input.
+    first_baseline: dict[str, str] = {}
     for row in summary["differences"]:
-        first_control.setdefault(row["arm"], row["control"])
+        first_baseline.setdefault(row["arm"], row["baseline"])
     shown = [
         row
         for row in summary["differences"]
-        if row["arm"] not in controls or row["control"] == first_control[row["arm"]]
+        if row["arm"] not in baselines or row["baseline"] == first_baseline[row["arm"]]
     ]
     for row in shown:
         spans = [
@@ -500,24 +503,25 @@ def render(summary: dict[str, Any]) -> str:
         over_epochs = show_difference(over_epochs) if over_epochs else "-"
         p_values = ", ".join(f"{p:.3f}" for p in row["mcnemar"])
         lines.append(
-            f"| {row['arm']} | {row['control']} | {show_difference(row['difference'])} "
+            f"| {row['arm']} | {row['baseline']} "
+            f"| {show_difference(row['difference'])} "
             f"| {spans[0]} | {spans[1]} | {over_epochs} | {p_values} "
             f"| {row['verdict']} |"
         )
     lines += ["", "In words:", ""]
-    lines += [f"- {row['words']}" for row in shown if row["arm"] not in controls]
+    lines += [f"- {row['words']}" for row in shown if row["arm"] not in baselines]
     judged = {row["arm"] for row in shown}
-    sizes = {arm["input"] for arm in summary["arms"] if arm["control"]}
-    few = f"it has no {MIN_SEEDS} seeds in common with a control of its input size"
+    sizes = {arm["input"] for arm in summary["arms"] if arm["baseline"]}
+    few = f"it has no {MIN_SEEDS} seeds in common with a baseline of its input size"
     lines += [
         f"- {arm['arm']} has no verdict: "
         + (
             f"{few} ({arm['seeds']} of {len(summary['seeds'])} have finished)."
             if arm["input"] in sizes
-            else f"no control has inputs of {arm['input']}."
+            else f"no baseline has inputs of {arm['input']}."
         )
         for arm in summary["arms"]
-        if not arm["control"] and arm["arm"] not in judged
+        if not arm["baseline"] and arm["arm"] not in judged
     ]
     if summary["failures"]:
         lines += ["", "## Runs that did not finish", ""]

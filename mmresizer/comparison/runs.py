@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.config import Config
@@ -28,9 +28,12 @@ _RESULT = "run.json"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One training run.
+    """One training run, of a classifier.
+
+    Subclasses say what is different for other models.
 
     Attributes:
+        recorder (dict): Config of the hook that writes what the run has reached.
         arm (str): Name of the arm, or "stage1".
         seed (int): Seed of the comparison.
         folder (Path): For its config, log, record and weights.
@@ -38,6 +41,8 @@ class Run:
         parent (Run, optional): The run whose weights it starts from.
         checkpoint (str, optional): The file of weights that it starts from.
     """
+
+    recorder: ClassVar[dict] = dict(type="mmresizer.RecordRunHook")
 
     arm: str
     seed: int
@@ -55,6 +60,11 @@ class Run:
     def epochs(self) -> int:
         """Number of epochs."""
         return self.cfg.train_cfg.max_epochs
+
+    @property
+    def first_validation(self) -> int:
+        """The epoch after which it is validated, as after each one that follows."""
+        return 1
 
     @property
     def random_seed(self) -> int:
@@ -99,9 +109,9 @@ class Run:
             if result["status"] == "failed":  # maybe of what is mended now
                 return None
             raise InputError(
-                f"{str(self.folder)!r} holds a run of another spec (its config or the "
-                "weights that it started from differ); take another --work-dir, or "
-                "delete that folder"
+                f"{str(self.folder)!r} holds a run of another spec or config (its "
+                "settings or the weights that it started from differ); take another "
+                "--work-dir, or delete that folder"
             )
         if result["status"] != "finished":
             return result
@@ -152,6 +162,10 @@ class Run:
         settled = result is not None and result["status"] in ("finished", "diverged")
         return result if settled else None
 
+    def describe(self, result: dict[str, Any]) -> str:
+        """Returns what a finished run has reached, in words."""
+        return f"top-1 {result['top1'][-1]:.1f} %"
+
     def progress(self) -> float:
         """Returns the part of the training that is done, from 0 to 1."""
         try:
@@ -182,7 +196,7 @@ class Run:
             loader.persistent_workers = True
         cfg.custom_hooks = [
             *(cfg.get("custom_hooks") or []),
-            dict(type="mmresizer.RecordRunHook", out_dir=str(self.folder)),
+            dict(self.recorder, out_dir=str(self.folder)),
         ]
         hooks = dict(cfg.get("default_hooks") or {})
         hooks.pop("resizer", None)  # pictures, which nobody would look at
@@ -194,7 +208,7 @@ class Run:
             save_param_scheduler=False,
         )
         cfg.default_hooks = hooks
-        cfg.train_cfg.update(val_begin=1, val_interval=1)
+        cfg.train_cfg.update(val_begin=self.first_validation, val_interval=1)
         cfg.train_cfg.pop("dynamic_intervals", None)
         cfg.dump(str(self.folder / "config.py"))
 

@@ -55,7 +55,7 @@ _SPEC_KEYS = (
 )
 _ARM_KEYS = (
     "name",
-    "control",
+    "baseline",
     "config",
     "resizer",
     "options",
@@ -85,7 +85,7 @@ class Arm:
 
     Attributes:
         name (str): Unique in the comparison.
-        control (bool): Whether the others are compared with it.
+        baseline (bool): Whether the others are compared with it.
         cfg (Config): Config of its training, without seed and folder.
         base (str): The name without the input size in a sweep, else the name.
         input_size (tuple[int, int]): Height and width of the pipeline's images.
@@ -94,7 +94,7 @@ class Arm:
     """
 
     name: str
-    control: bool
+    baseline: bool
     cfg: Config = field(repr=False)
     base: str
     input_size: tuple[int, int]
@@ -132,9 +132,9 @@ class Spec:
     holdout: str | None
 
     @property
-    def controls(self) -> list[Arm]:
+    def baselines(self) -> list[Arm]:
         """The arms that the others are compared with."""
-        return [arm for arm in self.arms if arm.control]
+        return [arm for arm in self.arms if arm.baseline]
 
 
 def load_spec(path: str, options: dict | None = None) -> Spec:
@@ -142,13 +142,13 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
 
     The keys of the file; names that start with an underscore are the file's own:
 
-    - ``config``: the control, a file (seen from the spec) or ``mmresizer::...``.
+    - ``config``: the baseline, a file (seen from the spec) or ``mmresizer::...``.
     - ``stage1``: ``dict(options={...})`` trains ``config`` first, once a seed, and
       every arm starts from those weights; ``dict(checkpoint="...")`` names a file of
       weights for all. Without it each arm starts as its config says. What weights do
       not have, such as a head for other classes, each arm draws anew.
     - ``options``: settings by dotted key that all arms share.
-    - ``arms``: dicts with ``name``, ``control`` (whether it is one), ``config`` (in
+    - ``arms``: dicts with ``name``, ``baseline`` (whether it is one), ``config`` (in
       place of the shared one), ``resizer`` (merged into ``model.resizer``),
       ``options``, ``match_flops`` (name of the arm whose multiply-accumulates the size
       of this one's output is to match) and ``input_size`` (images are shrunk to it).
@@ -243,9 +243,9 @@ def _read_arms(arms: Any) -> list[dict]:
         raise InputError(f"arms must be a list of one or more dicts, but got {arms!r}")
     for arm in arms:
         _check_keys("an arm", arm, _ARM_KEYS)
-        name, control = arm.get("name"), arm.get("control", False)
-        if not isinstance(control, bool):
-            raise InputError(f"control must be True or False, but got {control!r}")
+        name, baseline = arm.get("name"), arm.get("baseline", False)
+        if not isinstance(baseline, bool):
+            raise InputError(f"baseline must be True or False, but got {baseline!r}")
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w .,+@-]*", name):
             raise InputError(
                 "the name of an arm must be letters, digits, spaces and any of _.,+@-, "
@@ -537,7 +537,7 @@ def _resolve(
         raise InputError(f"the test pipeline of arm {name!r} must deliver a fixed size")
     arm = Arm(
         name=name,
-        control=entry.get("control", False),
+        baseline=entry.get("baseline", False),
         cfg=cfg,
         base=entry.get("base", name),
         input_size=size,
@@ -628,8 +628,8 @@ def _check_arms(spec: Spec, entries: list[dict]) -> None:
                 "the names of arms must be unique, as folders too, but "
                 f"{folders[i]!r}, of arm {name!r}, is taken already"
             )
-    if not spec.controls:
-        raise InputError("at least one arm must be a control (control=True)")
+    if not spec.baselines:
+        raise InputError("at least one arm must be a baseline (baseline=True)")
     if len(names) < 2:
         raise InputError(f"arms must be two or more, to be compared, but got {names}")
     sizes = {

@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How much more accurate an arm is than its control, in percent points.
+    """How much more accurate an arm is than its baseline, in percent points.
 
     Attributes:
         over_seeds (Interval): Student's t over the seeds' differences. It takes the
@@ -50,7 +50,7 @@ class PairedDifference:
 
     @property
     def mean(self) -> float:
-        """Mean over seeds and images, arm minus control."""
+        """Mean over seeds and images, arm minus baseline."""
         return self.over_seeds.mean
 
     @property
@@ -93,14 +93,14 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def paired_difference(
-    arm: np.ndarray, control: np.ndarray, rng_seed: int = 0, resamples: int = 10_000
+    arm: np.ndarray, baseline: np.ndarray, rng_seed: int = 0, resamples: int = 10_000
 ) -> PairedDifference:
-    """Compares an arm with its control, seed by seed and image by image.
+    """Compares an arm with its baseline, seed by seed and image by image.
 
     Args:
         arm (np.ndarray): Whether the model is right; bool, of shape (seeds, images).
-        control (np.ndarray): The same of the control, with the same seeds and images in
-            the same order.
+        baseline (np.ndarray): The same of the baseline, with the same seeds and images
+            in the same order.
         rng_seed (int): Of the bootstrap. Defaults to 0.
         resamples (int): Of the bootstrap. Defaults to 10,000.
 
@@ -108,22 +108,22 @@ def paired_difference(
         InputError: If the arrays are not bool or not of one shape with at least 2 seeds
             and 1 image, or ``resamples`` is below 1.
     """
-    for name, right in (("arm", arm), ("control", control)):
+    for name, right in (("arm", arm), ("baseline", baseline)):
         if right.dtype != bool:
             raise InputError(f"{name} must be a bool array, but got {right.dtype}")
-    if arm.shape != control.shape:
+    if arm.shape != baseline.shape:
         raise InputError(
-            "arm and control must have one shape (seeds, images), but got "
-            f"{arm.shape} and {control.shape}"
+            "arm and baseline must have one shape (seeds, images), but got "
+            f"{arm.shape} and {baseline.shape}"
         )
     if arm.ndim != 2 or arm.shape[0] < 2 or arm.shape[1] < 1:
         raise InputError(
-            "arm and control must have the shape (seeds, images) with at least 2 seeds "
-            f"and 1 image, but got {arm.shape}"
+            "arm and baseline must have the shape (seeds, images) with at least 2 "
+            f"seeds and 1 image, but got {arm.shape}"
         )
     if resamples < 1:
         raise InputError(f"resamples must be at least 1, but got {resamples}")
-    differences = arm.astype(np.int8) - control.astype(np.int8)
+    differences = arm.astype(np.int8) - baseline.astype(np.int8)
     num_seeds, num_images = differences.shape
     over_seeds = mean_interval(100 * differences.mean(axis=1))
     low, high = _bootstrap(differences, rng_seed, resamples)
@@ -136,7 +136,7 @@ def paired_difference(
     )
 
 
-def describe(difference: PairedDifference, arm_name: str, control_name: str) -> str:
+def describe(difference: PairedDifference, arm_name: str, baseline_name: str) -> str:
     """Returns the verdict, its samples and its interval as one sentence."""
     verdict = {
         "better": "is better than",
@@ -146,7 +146,7 @@ def describe(difference: PairedDifference, arm_name: str, control_name: str) -> 
     images = "image" if difference.num_images == 1 else "images"
     interval = (difference.mean, difference.low, difference.high)
     return (
-        f"{arm_name} {verdict} {control_name} with {difference.num_seeds} seeds and "
+        f"{arm_name} {verdict} {baseline_name} with {difference.num_seeds} seeds and "
         f"{difference.num_images:,} {images}: "
         f"{show_difference(interval, ' points')}."
     )
@@ -194,7 +194,7 @@ def _bootstrap(
     columns, first, counts = np.unique(
         differences, axis=1, return_index=True, return_counts=True
     )
-    # By first occurrence, so that swapping arm and control does not change the draws.
+    # By first occurrence, so that swapping arm and baseline does not change the draws.
     order = np.argsort(first)
     columns, counts = columns[:, order], counts[order]
     rng = np.random.default_rng(rng_seed)

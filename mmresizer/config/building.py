@@ -13,6 +13,7 @@ from torch import nn
 
 from mmresizer.registry import MODELS, RUNNERS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 
 from .checks import find_task
 
@@ -28,8 +29,7 @@ def _input_errors(what: str) -> Iterator[None]:
     except (InputError, OSError):
         raise
     except Exception as e:
-        reason = " ".join(str(e).split())
-        raise InputError(f"cannot build {what} ({type(e).__name__}: {reason})") from e
+        raise InputError(f"cannot build {what} ({describe_error(e)})") from e
 
 
 def build_runner(cfg: Config) -> Runner:

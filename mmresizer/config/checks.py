@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -53,6 +53,24 @@ def find_task(cfg: Config) -> Literal["classification", "detection"]:
 def has_mmdet() -> bool:
     """Says whether MMDetection is installed, and mmcv's operators that it needs."""
     return all(find_spec(name) is not None for name in ("mmdet", "mmcv._ext"))
+
+
+def check_settings(cfg: Config, names: Iterable[str], task: str) -> None:
+    """Checks that a config has the settings that a task needs.
+
+    Args:
+        cfg (Config): Config of the Runner.
+        names (Iterable[str]): The settings.
+        task (str): What is to be done, such as "train".
+
+    Raises:
+        InputError: If one is missing or None.
+    """
+    for name in names:
+        if cfg.get(name) is None:
+            raise InputError(
+                f"the config {cfg.filename} has no `{name}`: nothing to {task}"
+            )
 
 
 def check_data(cfg: Config, *dataloaders: str) -> None:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET
+from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET, describe_error, one_line
 
 CONFIG_SUFFIXES = (".py", ".yml", ".yaml", ".json")
 
@@ -33,7 +33,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
     except Exception as e:  # a config is a program: it can fail in any way
-        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
+        reason = describe_error(e)
         if "mmdet is not installed" in reason:
             reason += f"; {HOW_TO_INSTALL_MMDET}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
@@ -41,8 +41,9 @@ def load_config(path: str, options: dict | None = None) -> Config:
     try:
         cfg.merge_from_dict(options or {})
     except Exception as e:  # a name below a number, or a list that is too short
-        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
-        raise InputError(f"{options} do not fit the config {path!r} ({reason})") from e
+        raise InputError(
+            f"{options} do not fit the config {path!r} ({describe_error(e)})"
+        ) from e
     return cfg
 
 
@@ -61,8 +62,7 @@ def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
     try:
         cfg = get_config(name)
     except Exception as e:  # a missing package or file, or the config itself
-        reason = " ".join(str(e).split())
-        raise InputError(f"cannot read the config {name!r} ({reason})") from e
+        raise InputError(f"cannot read the config {name!r} ({one_line(e)})") from e
     cfg.setdefault("launcher", "none")
     return cfg
 

@@ -56,7 +56,6 @@ def save_weights(
     check_is_no_source(out, sources)
     if config is not None:
         check_weights(build_model(load_config(config)), weights, "what was converted")
-    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     notes = {"sources": [str(source) for source in sources], **(meta or {})}
     torch.save({"meta": notes, "state_dict": dict(weights)}, buffer)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import one_line
 
 from .common import check_is_no_source
 
@@ -171,9 +172,8 @@ def _open(path: str, mode: str, shown: str | None = None) -> Iterator[Any]:
                     file = archive.extract(_WEIGHTS, folder)
             opened = h5py.File(file, mode)
         except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as e:
-            reason = " ".join(str(e).split())
             raise InputError(
-                f"{shown!r} must be a .h5, .weights.h5 or .keras file ({reason})"
+                f"{shown!r} must be a .h5, .weights.h5 or .keras file ({one_line(e)})"
             ) from e
         with opened:
             yield opened

@@ -1,5 +1,6 @@
 """Datasets and transforms that MMPretrain lacks."""
 
+from . import _mmpretrain  # noqa: F401
 from .ava import AVA, read_ratings
 from .degraded import DegradedImages, DegradedTextures
 from .fine_textures import FineTextures

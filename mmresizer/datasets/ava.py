@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice, check_int
 
 from .transforms import read_image_size
 
@@ -144,14 +145,10 @@ class AVA(BaseDataset):
         check_images: bool = True,
         **kwargs,
     ):
-        if split not in _SPLITS:
-            raise InputError(
-                f"split must be one of {', '.join(_SPLITS)}, got {split!r}"
-            )
+        check_choice("split", split, _SPLITS)
         if not 0 < test_part < 1:
             raise InputError(f"test_part must be between 0 and 1, got {test_part!r}")
-        if type(seed) is not int or seed < 0:
-            raise InputError(f"seed must be an int of 0 or more, got {seed!r}")
+        check_int("seed", seed, 0)
         if test_lists is not None and not test_lists:
             raise InputError(f"test_lists must name a file or more, got {test_lists!r}")
         if on_fault not in ("skip", "raise"):

@@ -9,6 +9,7 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice, check_int
 
 from .ava import NUM_SCORES
 from .transforms import LoadImage, read_image_size
@@ -41,6 +42,7 @@ def degrade(
     Raises:
         InputError: If the kind is none of these.
     """
+    check_choice("kind", kind, DEGRADATIONS)
     if kind == "blur":
         sigma = severity * _MAX_SIGMA_PX * min(image.shape[:2]) / 96
         if sigma < 0.05:  # less than OpenCV's smallest kernel
@@ -54,11 +56,9 @@ def degrade(
         quality = round(100 ** (1 - severity) * _MIN_QUALITY**severity)
         _, code = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
         return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
-    if kind == "contrast":
-        factor = 1 - severity * (1 - _MIN_CONTRAST)
-        mean = image.mean(axis=(0, 1))
-        return np.clip(mean + factor * (image - mean), 0, 255).round().astype(np.uint8)
-    raise InputError(f"kind must be one of {', '.join(DEGRADATIONS)}, got {kind!r}")
+    factor = 1 - severity * (1 - _MIN_CONTRAST)
+    mean = image.mean(axis=(0, 1))
+    return np.clip(mean + factor * (image - mean), 0, 255).round().astype(np.uint8)
 
 
 def score_distribution(mean: float) -> np.ndarray:
@@ -102,13 +102,6 @@ class _Degraded(BaseDataset):
         raise NotImplementedError
 
 
-def _check(split: str, seed: int) -> None:
-    if split not in _SPLITS:
-        raise InputError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}")
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, got {seed!r}")
-
-
 @DATASETS.register_module()
 class DegradedTextures(_Degraded):
     """Random textures, degraded by a known amount; there are no files.
@@ -132,12 +125,10 @@ class DegradedTextures(_Degraded):
         image_size: int = 96,
         **kwargs,
     ):
-        _check(split, seed)
-        if min(num_samples, image_size) < 1:
-            raise InputError(
-                "num_samples and image_size must be at least 1, got "
-                f"{num_samples!r} and {image_size!r}"
-            )
+        check_int("num_samples", num_samples, 1)
+        check_choice("split", split, _SPLITS)
+        check_int("seed", seed, 0)
+        check_int("image_size", image_size, 1)
         self.num_samples = num_samples
         self.split = split
         self.seed = seed
@@ -195,9 +186,9 @@ class DegradedImages(_Degraded):
         repeats: int = 1,
         **kwargs,
     ):
-        _check(split, seed)
-        if repeats < 1:
-            raise InputError(f"repeats must be at least 1, got {repeats!r}")
+        check_choice("split", split, _SPLITS)
+        check_int("seed", seed, 0)
+        check_int("repeats", repeats, 1)
         self.split = split
         self.seed = seed
         self.repeats = repeats

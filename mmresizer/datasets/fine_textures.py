@@ -6,6 +6,7 @@ from mmpretrain.datasets.base_dataset import BaseDataset
 
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice, check_int
 
 # Keeps the images of the two splits apart, whatever the seed.
 _SPLITS = {"train": 0, "val": 1}
@@ -49,15 +50,11 @@ class FineTextures(BaseDataset):
         noise: float = 24.0,
         **kwargs,
     ):
-        if split not in _SPLITS:
-            raise InputError(
-                f"split must be one of {', '.join(_SPLITS)}, got {split!r}"
-            )
-        if min(num_samples, image_size, num_classes) < 1 or seed < 0:
-            raise InputError(
-                "num_samples, image_size and num_classes must be at least 1 and seed "
-                f"at least 0, got {num_samples}, {image_size}, {num_classes} and {seed}"
-            )
+        check_choice("split", split, _SPLITS)
+        check_int("num_samples", num_samples, 1)
+        check_int("seed", seed, 0)
+        check_int("image_size", image_size, 1)
+        check_int("num_classes", num_classes, 1)
         if period < 2:
             raise InputError(
                 f"period must be at least 2 pixels (Nyquist), got {period}"

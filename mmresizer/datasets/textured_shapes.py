@@ -17,7 +17,7 @@ from pycocotools import mask as mask_utils
 
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
+from mmresizer.utils.errors import check_choice, check_int
 
 # Increased when the same arguments give other images or annotations than before.
 _VERSION = 1
@@ -86,10 +86,7 @@ class TexturedShapes(CocoDataset):
         seed: int = 0,
         **kwargs,
     ):
-        if split not in _SPLITS:
-            raise InputError(
-                f"split must be one of {', '.join(_SPLITS)}, got {split!r}"
-            )
+        check_choice("split", split, _SPLITS)
         check_int("num_train", num_train, 1)
         check_int("num_val", num_val, 1)
         check_int("image_size", image_size, 32)

@@ -3,6 +3,8 @@
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (
     DivergedError,
+    ProgressBarHook,
+    RecordMetricsHook,
     RecordRunHook,
     ResizerOptimizerHook,
     ResizerVisualizationHook,
@@ -10,6 +12,8 @@ from .hooks import (
 
 __all__ = [
     "DivergedError",
+    "ProgressBarHook",
+    "RecordMetricsHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",

@@ -7,7 +7,6 @@ from mmengine.config import Config
 
 from mmresizer.analysis.costs import (
     ModelCosts,
-    build_model_to_count,
     input_size,
     model_costs,
 )
@@ -35,6 +34,9 @@ _DATASETS = {
     "imagewoof": "Imagewoof",
     "in1k": "ImageNet-1k",
     "textured-shapes": "TexturedShapes",
+    "cub-100": "CUB-200-2011 (100 species)",
+    "deep-pcb-patches": "DeepPCB (patches of 96 px)",
+    "playing-cards": "Playing cards",
 }
 
 
@@ -105,7 +107,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         raise InputError(f"the test pipeline of {name} must deliver a fixed size")
     key = (str(cfg.model), size)
     if key not in costs:
-        costs[key] = model_costs(build_model_to_count(cfg), size)
+        costs[key] = model_costs(cfg, size)
     cost, resizer = costs[key], cfg.model.resizer
     output = MODELS.build(resizer).get_output_size(size)
     return {
@@ -133,6 +135,10 @@ def _find_library(cfg: Config) -> dict[str, str]:
 def _describe_resizer(resizer: dict) -> str:
     if resizer["type"] == "mmresizer.LearnedResizer":
         parts = ["learned"]
+        if resizer.get("antialias"):
+            parts.append("antialiased")
+        if (stride := resizer.get("stem_stride", 1)) > 1:
+            parts.append(f"stride {stride}")
         if resizer.get("zero_init"):
             parts.append("zero_init")
         if resizer.get("norm_cfg", {}) is None:

@@ -115,7 +115,7 @@ def render_zoo_pages(root: Path) -> dict[Path, str]:
 
 
 def _sort_key(model: dict) -> tuple[str, float, str]:
-    """Puts a learned config below its control, and inputs of a recipe in order."""
+    """Puts a learned config below its baseline, and inputs of a recipe in order."""
     head, _, recipe = model["Name"].partition("_")
     resizer, factor = re.fullmatch(r"(.*)x([\d.]+)", head).groups()  # type: ignore[union-attr]
     return recipe, float(factor), resizer

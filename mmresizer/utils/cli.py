@@ -1,6 +1,7 @@
 """What the command lines of the tools share."""
 
 import argparse
+from typing import Any
 
 from mmengine.config import DictAction
 
@@ -60,4 +61,33 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["none", "pytorch", "slurm", "mpi"],
         default="none",
         help="what started the processes of this job",
+    )
+
+
+def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the tools share that run a model on images."""
+    parser.add_argument("images", nargs="+", help="image files, folders or patterns")
+    parser.add_argument("--checkpoint", help="weights, for a config")
+    parser.add_argument("--batch-size", type=positive_int, default=8)
+    parser.add_argument(
+        "--workers", type=positive_int, default=2, help="processes that load files"
+    )
+    parser.add_argument("--device", help="by default the GPU where there is one")
+
+
+def get_inference_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns arguments of the functions of :mod:`mmresizer.apis` that take images.
+
+    Args:
+        args (argparse.Namespace): With the arguments of
+            :func:`add_inference_arguments` and ``out``, the output folder.
+    """
+    return dict(
+        images=args.images,
+        checkpoint=args.checkpoint,
+        out_dir=args.out,
+        batch_size=args.batch_size,
+        device=args.device,
+        num_workers=args.workers,
+        progress=True,
     )

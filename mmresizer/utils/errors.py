@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 # For messages.
@@ -31,11 +31,32 @@ def check_int(name: str, value: object, least: int) -> None:
         raise InputError(f"{name} must be an int of {least} or more, got {value!r}")
 
 
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Checks an argument that has to be one of several words.
+
+    Raises:
+        InputError: If it is not.
+    """
+    words = tuple(choices)
+    if value not in words:
+        raise InputError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+
+
+def one_line(error: BaseException) -> str:
+    """Returns what an exception says, without line breaks."""
+    return " ".join(str(error).split())
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns the type of an exception and what it says, without line breaks."""
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 @contextmanager
-def exit_on_input_error() -> Iterator[None]:
+def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     """Ends the program with one sentence, and status 1, when the input is at fault.
 
-    When the user interrupts it, the status is 130.
+    When the user interrupts it, the sentence is ``interrupted`` and the status 130.
 
     Any other exception passes, with its traceback: it is a bug. In a distributed job
     each process speaks for itself, since the fault may be on its machine alone.
@@ -44,7 +65,7 @@ def exit_on_input_error() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         sys.exit(130)
     except (InputError, OSError) as e:
         if os.environ.get("MMRESIZER_DEBUG", "0") != "0":

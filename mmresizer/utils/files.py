@@ -46,9 +46,12 @@ def make_folder(path: str | os.PathLike) -> Path:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file that no reader, and no interruption, sees half written.
 
+    Its folder is made if it is missing.
+
     Raises:
         OSError: If it cannot be written; what was there before is kept.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         part.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .errors import InputError
+from .errors import InputError, one_line
 
 
 def describe_machine(device: str) -> str:
@@ -31,5 +31,4 @@ def check_device(device: str | None) -> torch.device:
         torch.empty(0, device=device)
         return torch.device(device)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as e:
-        reason = " ".join(str(e).split())
-        raise InputError(f"the device {device!r} is not there ({reason})") from e
+        raise InputError(f"the device {device!r} is not there ({one_line(e)})") from e

@@ -1,8 +1,10 @@
-"""Tables in Markdown, and in the pages that hold them."""
+"""Tables as CSV, in Markdown, and in the pages that hold them."""
 
+import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
@@ -10,10 +12,22 @@ _MARKS = ("<!-- table: written by tools/misc/update_model_zoo.py -->", "<!-- end
 _TABLE = re.compile(f"{re.escape(_MARKS[0])}.*?{re.escape(_MARKS[1])}", re.DOTALL)
 
 
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows, of which the first one names the columns."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Writes a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(map(make_row, [header, ["---"] * len(header), *rows]))
+
+
+def make_row(cells: Sequence[str]) -> str:
+    """Writes a row of such a table."""
+    return f"| {' | '.join(cells)} |"
 
 
 def fill_page(page: Path, table: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmresizer.models.utils import get_resizer
+from mmresizer.models.utils import get_resizer, normalize_images, restore_pixels
 
 COLUMNS = (
     "input",
@@ -152,22 +152,14 @@ def _render(figure: Figure) -> np.ndarray:
 
 def _resize(model: BaseModel, resizer, image: Tensor) -> tuple[np.ndarray, ...]:
     """Returns input, interpolated and learned image, (H, W, 1 or 3), in 0..255."""
-    preprocessor = model.data_preprocessor
-    inputs = preprocessor({"inputs": image[None]}, training=False)["inputs"]
-    # The preprocessor pads to a multiple; the picture is of the image alone.
-    inputs = inputs[..., : image.shape[-2], : image.shape[-1]]
+    inputs = normalize_images(model, image[None])
     outputs = inputs, resizer.interpolate(inputs), resizer(inputs)
-    mean = getattr(preprocessor, "mean", inputs.new_zeros(1, 1, 1))
-    std = getattr(preprocessor, "std", inputs.new_ones(1, 1, 1))
-    # MMPretrain's preprocessor has the one, MMDetection's the other.
-    names = ("to_rgb", "_channel_conversion")
-    is_rgb = any(getattr(preprocessor, name, False) for name in names)
     pictures = []
     for output in outputs:
-        picture = (output[0] * std + mean).float()
-        if picture.shape[0] == 3 and not is_rgb:
-            picture = picture.flip(0)  # OpenMMLab's pipelines deliver BGR
-        elif picture.shape[0] not in (1, 3):
+        picture = restore_pixels(model, output)[0]
+        if picture.shape[0] == 3:
+            picture = picture.flip(0)  # to RGB
+        elif picture.shape[0] != 1:
             picture = picture[:3] if picture.shape[0] > 3 else picture[:1]
         pictures.append(picture.permute(1, 2, 0).cpu().numpy())
     return tuple(pictures)

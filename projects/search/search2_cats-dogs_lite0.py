@@ -12,7 +12,7 @@ def _learned(name, lr, **resizer):
 
 
 arms = [
-    dict(name="bilinear", control=True),
+    dict(name="bilinear", baseline=True),
     _learned("3e-4", 3e-4),
     _learned("1e-4", 1e-4),
     _learned("3e-5", 3e-5),

@@ -1,5 +1,5 @@
 # Round 2 of the search, for what wins: more epochs, a backbone that stands still, and a
-# teacher that sees the full image. Each has a control of its own. Held out are the
+# teacher that sees the full image. Each has a baseline of its own. Held out are the
 # images of round 1.
 _base_ = ["../../comparisons/_base_/flowers12_lite0.py"]
 
@@ -19,7 +19,7 @@ _frozen = {"optim_wrapper.paramwise_cfg.custom_keys.model": dict(lr_mult=0.0)}
 _long = {"train_cfg.max_epochs": 24, "param_scheduler.1.end": 24}
 
 arms = [
-    dict(name="bilinear", control=True),
+    dict(name="bilinear", baseline=True),
     dict(name="learned", resizer=_learned, options={"custom_hooks": [_own]}),
     dict(
         name="learned, frozen backbone",
@@ -28,7 +28,7 @@ arms = [
     ),
     dict(
         name="bilinear, distilled",
-        control=True,
+        baseline=True,
         options={"custom_hooks": [_teacher]},
     ),
     dict(
@@ -41,7 +41,7 @@ arms = [
         resizer=_learned,
         options={"custom_hooks": [_fast, _teacher]} | _frozen,
     ),
-    dict(name="bilinear, 24 epochs", control=True, options=_long),
+    dict(name="bilinear, 24 epochs", baseline=True, options=_long),
     dict(
         name="learned, 24 epochs",
         resizer=_learned,

@@ -22,7 +22,7 @@ def _arm(lr, crops=None, head=1, **kwargs):
 
 
 arms = [
-    _arm(0.02, control=True),
+    _arm(0.02, baseline=True),
     _arm(0.002),
     _arm(0.001),
     _arm(0.0005),

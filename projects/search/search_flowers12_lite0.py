@@ -28,7 +28,7 @@ _clip = dict(type="mmresizer.ClipResizerGradHook", max_norm=0.1)
 _published = [1.892, -0.014, -11.295, 0.003]
 
 arms = [
-    dict(name="bilinear", control=True),
+    dict(name="bilinear", baseline=True),
     dict(name="antialiased", resizer=dict(antialias=True)),
     dict(name="MULLER", resizer=_muller(), options=_own(0.03)),
     dict(

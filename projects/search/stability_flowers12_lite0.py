@@ -29,7 +29,7 @@ _no_norm = dict(_learned, norm_cfg=None)
 _bounded = dict(_learned, residual_bound=0.25)
 
 arms = [
-    dict(name="bilinear", control=True),
+    dict(name="bilinear", baseline=True),
     dict(name="bilinear, norms of all", options={"custom_hooks": [_norms("all")]}),
     # The step size ...
     dict(name="SGD", resizer=_learned, options=_sgd(1.0)),

@@ -3,13 +3,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmresizer.analysis import pair_benchmark
+from mmresizer.analysis import timing
 from mmresizer.analysis.pair_benchmark import benchmark_pairs
 from mmresizer.models import LearnedResizer
 from mmresizer.utils import InputError
 
 # Seconds of three turns for a batch of two images.
-CONTROL, LEARNED = [0.2, 0.4, 0.8], [0.3, 0.5, 0.4]
+BASELINE, LEARNED = [0.2, 0.4, 0.8], [0.3, 0.5, 0.4]
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def timed(monkeypatch):
             assert not model.training
             assert model(globals["images"]).shape == (2, 8)
             learned = isinstance(model.resizer, LearnedResizer)
-            self.times = iter([0.0, *(LEARNED if learned else CONTROL)])
+            self.times = iter([0.0, *(LEARNED if learned else BASELINE)])
             models.append(model)
 
         def timeit(self, number):
             return SimpleNamespace(mean=next(self.times))
 
-    monkeypatch.setattr(pair_benchmark, "Timer", Timer)
+    monkeypatch.setattr(timing, "Timer", Timer)
     return models
 
 
@@ -40,7 +40,7 @@ def test_ratios_are_of_turns(timed, demo_config, tmp_path):
     out = tmp_path / "new" / "pairs.csv"
     (row,) = benchmark_pairs([str(path)], str(out), batch_size=2, repeats=3)
     assert (row.config, row.input, row.batch) == ("resizerx4_a", "96x96", 2)
-    assert (row.control_ms, row.ms) == (200, 200)
+    assert (row.baseline_ms, row.ms) == (200, 200)
     assert (row.lowest, row.ratio, row.highest) == (0.5, 1.25, 1.5)
     assert len(timed) == 2
     with open(out, newline="") as file:

@@ -304,11 +304,12 @@ def test_images_that_cannot_be_scored(folder, iqa):
     assert [name for name, _ in errors] == [str(folder / "0.jpg")]
     with pytest.raises(InputError, match=r"cannot load the image '.*0\.jpg'"):
         predict_quality(config, folder, weights)
-    with pytest.raises(InputError, match=r"cannot score the image '.*a\.png': .*48x72"):
+    name = re.escape(str(folder / "a.png"))
+    with pytest.raises(InputError, match=f"cannot score the image '{name}': .*48x72"):
         predict_quality(small, folder / "a.png", weights)
     predictor = QualityPredictor(config, weights)
     predictor._pipeline = lambda results: 1 / 0
-    with pytest.raises(InputError, match=r"cannot prepare the image 'a\.png': .*60x90"):
+    with pytest.raises(InputError, match=f"cannot prepare the image '{name}': .*60x90"):
         predict_quality(predictor, folder / "a.png")
 
 

@@ -45,7 +45,7 @@ def write(path, **changes):
         stage1=dict(options=SMALL),
         options=SMALL,
         arms=[
-            dict(name="bilinear", control=True),
+            dict(name="bilinear", baseline=True),
             dict(name="learned", resizer=LEARNED),
         ],
         seeds=[3, 7],
@@ -125,7 +125,7 @@ def test_whole_comparison(whole):
 def test_latency(write_spec, tmp_path, monkeypatch):
     spec = load_spec(str(write_spec()))
     write_arms(spec, tmp_path)
-    times = [[1.0, 1.3]] * 7  # the control over itself, on a busy machine
+    times = [[1.0, 1.3]] * 7  # the baseline over itself, on a busy machine
     monkeypatch.setattr(report, "measure_latencies", lambda *args: times)
     with pytest.raises(RuntimeError, match=r"bilinear takes 1\.30 times as long"):
         report.measure_latency(spec, tmp_path)
@@ -138,7 +138,7 @@ def test_latency(write_spec, tmp_path, monkeypatch):
 
     # An arm more leaves those of the others as they are.
     arms = [
-        dict(name="bilinear", control=True),
+        dict(name="bilinear", baseline=True),
         dict(name="cheap", resizer=dict(LEARNED, stem_stride=2)),
         dict(name="learned", resizer=LEARNED),
     ]
@@ -146,10 +146,10 @@ def test_latency(write_spec, tmp_path, monkeypatch):
     ratios = pd.read_csv(tmp_path / "arms.csv").latency_ratio
     assert ratios.fillna(0).tolist() == [1.0, 0.0, 2.5]
 
-    # Ratios to another control are others.
+    # Ratios to another baseline are others.
     arms = [
-        dict(name="learned", resizer=LEARNED, control=True),
-        dict(name="bilinear", control=True),
+        dict(name="learned", resizer=LEARNED, baseline=True),
+        dict(name="bilinear", baseline=True),
     ]
     write_arms(load_spec(str(write_spec(arms=arms))), tmp_path)
     assert pd.read_csv(tmp_path / "arms.csv").latency_ratio.isna().all()
@@ -277,7 +277,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
     spec = write_spec(
         stage1=None,
         arms=[
-            dict(name="bilinear", control=True),
+            dict(name="bilinear", baseline=True),
             arm("diverged", **{"optim_wrapper.optimizer.lr": 1e30}),
             arm(
                 "full disk",
@@ -350,14 +350,14 @@ def test_given_weights(write_spec, compare, tmp_path, save_weights, demo_config)
     cfg = Config.fromfile(demo_config("bilinearx4"))
     cfg.model.data_preprocessor = cfg.data_preprocessor
     _, weights = save_weights(cfg.model)
-    arms = [dict(name="bilinear", control=True), dict(name="copy")]
+    arms = [dict(name="bilinear", baseline=True), dict(name="copy")]
     spec = write_spec(stage1=dict(checkpoint=str(weights)), arms=arms, seeds=[1, 2])
     status, output = compare(spec, tmp_path / "out")
     assert status == 0, output
     config = (tmp_path / "out/runs/bilinear/seed1/config.py").read_text()
     assert f"load_from = '{weights}'" in config
 
-    # An arm which is a copy of its control is neither better nor worse.
+    # An arm which is a copy of its baseline is neither better nor worse.
     summary, _ = facts_of(tmp_path / "out")
     (copy,) = summary["differences"]
     assert copy["difference"] == [0, 0, 0]

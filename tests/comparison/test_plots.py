@@ -17,7 +17,7 @@ COSTS_PNG = "accuracy_against_gmac.png"
 SWEEP_PNG = "resolution_sweep.png"
 
 
-def frames(accuracies, gmac=None, sizes=None):
+def frames(accuracies, gmac=None, sizes=None, planned=None):
     """Makes results and costs from {arm: a list of accuracies for each seed}."""
     results = [dict(arm="stage1", seed=0, epoch=9, top1=1.0)]
     costs = []
@@ -28,6 +28,7 @@ def frames(accuracies, gmac=None, sizes=None):
         costs.append(
             dict(arm=arm, base=base, input=square, input_size=size, gmac=cost)
             | dict(output="16x16", params=10, latency_ratio=float("nan"))
+            | dict(planned_seeds=planned or max(map(len, accuracies.values())))
         )
         for seed, curve in enumerate(seeds):
             for epoch, top1 in enumerate(curve, 1):
@@ -231,6 +232,14 @@ def test_failed_runs():
     np.testing.assert_allclose(points, [(1, 50)])
     assert np.isnan(ends[:, 1:]).all()
     assert np.isnan(bars(axes, notes[2])[0][:, 1]).all()
+
+
+def test_seeds_that_have_not_begun():
+    """Two of three seeds of the first arm have ended, and one of the second."""
+    tables = frames({"a": [[10, 20], [20, 40]], "b": [[30, 50]]}, planned=3)
+    for function in (plots.draw_epochs, plots.draw_costs):
+        labels = legend(draw(function, *tables))
+        assert labels == ["a (2 of 3 seeds)", "b (1 of 3 seeds)"]
 
 
 def test_failed_runs_are_written_without_warnings(tmp_path):

@@ -20,7 +20,7 @@ FACTS = dict(
 
 
 def tables(curves, correct, inputs=None, data=None, reasons=None, val_data=None):
-    """Makes the tables from {arm: {seed: ...}}; the first arm is the control."""
+    """Makes the tables from {arm: {seed: ...}}; the first arm is the baseline."""
     inputs, data, reasons = inputs or {}, data or {}, reasons or {}
     val_data = val_data or {}
     results = [
@@ -46,7 +46,7 @@ def tables(curves, correct, inputs=None, data=None, reasons=None, val_data=None)
     arms = [
         dict(
             arm=arm,
-            control=arm == names[0],
+            baseline=arm == names[0],
             base=arm,
             input=inputs.get(arm, "8x8"),
             input_size=8,
@@ -85,7 +85,7 @@ def test_numbers_by_hand():
     # 75, 75, 100: mean 83.33, s = 14.43, t = 4.303.
     assert better["top1"] == pytest.approx([83.3333, 47.473, 119.194], abs=0.01)
     (difference,) = summary["differences"]
-    assert (difference["arm"], difference["control"]) == ("better", "plain")
+    assert (difference["arm"], difference["baseline"]) == ("better", "plain")
     assert difference["difference"][0] == pytest.approx(100 / 3, abs=1e-3)
     assert difference["over_seeds"] == pytest.approx([33.333, -2.527, 69.194], abs=0.01)
     # 235 - 120, 105 - 80 and 140 - 90, over 3 epochs: s = 15.49.
@@ -119,10 +119,11 @@ def test_one_seed_has_no_interval():
     reasons = {("better", 1): "x", ("better", 2): "x"}
     summary = summarize(*tables(curves, correct, reasons=reasons), FACTS)
     assert summary["differences"] == []
-    assert summary["arms"][1]["top1"] is None
+    assert summary["arms"][1]["top1"] == [75]
     page = render(summary)
-    assert "| - (1 of 3 seeds) |" in page
-    assert "- better has no verdict: it has no 2 seeds in common with a control" in page
+    assert "| 75.0 (1 of 3 seeds) |" in page
+    reason = "better has no verdict: it has no 2 seeds in common with a baseline"
+    assert f"- {reason} of its input size (1 of 3 have finished)." in page
 
 
 def test_means_of_unequal_lengths_are_not_compared():
@@ -159,7 +160,7 @@ def test_sweep_compares_at_the_same_input():
     summary = summarize(*made, FACTS)
     assert [d["arm"] for d in summary["differences"]] == ["better"]
     assert summary["same_data"]
-    assert "- small has no verdict: no control has inputs of 4x4.\n" in render(summary)
+    assert "- small has no verdict: no baseline has inputs of 4x4.\n" in render(summary)
 
 
 @pytest.mark.parametrize("names", [("plain", "better"), ("None", "1e-3")])

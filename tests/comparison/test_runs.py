@@ -1,28 +1,11 @@
 """Runs that an earlier call has left, without training any."""
 
-import json
-
 import pytest
 from mmengine.config import Config
+from stand_ins import finish, make_run
 
-from mmresizer.comparison.compare import _find_result, _train
-from mmresizer.comparison.runs import STAGE1, Run
+from mmresizer.comparison.runs import Run
 from mmresizer.utils import InputError
-
-NUMBERS = dict(top1=[50.0], seconds=1.0)
-
-
-def make_run(folder, arm=STAGE1, parent=None, checkpoint=None, **settings):
-    cfg = Config(dict(train_cfg=dict(max_epochs=1), **settings))
-    return Run(arm, 0, folder / arm, cfg, parent, checkpoint)
-
-
-def finish(run, **digests):
-    """Leaves what a run leaves that has finished."""
-    result = dict(fingerprint=run.fingerprint, status="finished", reason="")
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "run.json").write_text(json.dumps(result | NUMBERS | digests))
-    (run.folder / "weights.pth").touch()
 
 
 def test_a_failed_run_is_tried_again_when_its_config_is_mended(tmp_path):
@@ -68,81 +51,40 @@ def test_weights_beside_a_given_checkpoint_count(tmp_path):
     assert fingerprint() not in (first, second)
 
 
-class Executor:
-    """Finishes each run at once, with the same weights; stage 1 may fail."""
+@pytest.fixture
+def prepare(demo_config, tmp_path):
+    """Prepares a run; returns the config that its process reads."""
 
-    def __init__(self, stage1="finished"):
-        self.stage1 = stage1
+    def prepare(**changes):
+        cfg = Config.fromfile(demo_config("bilinearx4", **changes))
+        run = Run("arm", 3, tmp_path / "run", cfg)
+        run.prepare()
+        return Config.fromfile(run.folder / "config.py")
 
-    def slots(self):
-        return 1
-
-    def start(self, run):
-        if run.parent is None and self.stage1 != "finished":
-            run.end(self.stage1, "a reason")
-            return
-        parent = run.parent.result()["weights"] if run.parent else ""
-        finish(run, origin=parent, weights="new")
-
-    def poll(self, handle):
-        return 0
+    return prepare
 
 
-def test_stage1_that_comes_out_different_leaves_other_runs_alone(tmp_path):
-    stage1 = make_run(tmp_path)
-    kept, fresh = (make_run(tmp_path, name, stage1) for name in ("kept", "fresh"))
-    finish(kept, origin="old", weights="b")
-    saved = (kept.folder / "run.json").read_bytes()
-    ends = _train([stage1, kept, fresh], Executor(), lambda ends: None)
-    assert [end["status"] for end in ends.values()] == [
-        "finished",
-        "failed",
-        "finished",
-    ]
-    assert "was trained from other weights than those of" in ends[kept]["reason"]
-    assert (kept.folder / "run.json").read_bytes() == saved
+@pytest.mark.parametrize(("asked", "given"), [(0, 1), (1, 1), (2, 2)])
+def test_workers_draw_the_random_numbers_of_images(prepare, asked, given):
+    loader = prepare(**{"train_dataloader.num_workers": asked}).train_dataloader
+    assert loader.num_workers == given
+    assert loader.persistent_workers
 
 
-@pytest.mark.parametrize("status", ["failed", "diverged"])
-def test_results_outlive_a_stage1_that_cannot_be_trained_again(tmp_path, status):
-    stage1 = make_run(tmp_path)
-    kept = make_run(tmp_path, "kept", stage1)
-    finish(kept, origin="new", weights="b")
-    saved = (kept.folder / "run.json").read_bytes()
-    ends = _train([stage1, kept], Executor(status), lambda ends: None)
-    assert ends[kept]["reason"] == f"stage 1 {status}: a reason"
-    assert (kept.folder / "run.json").read_bytes() == saved
-    if status == "failed":  # the next call has more luck
-        ends = _train([stage1, kept], Executor(), lambda ends: None)
-        assert [end["status"] for end in ends.values()] == ["finished"] * 2
-        assert (kept.folder / "run.json").read_bytes() == saved
+def test_no_workers_where_the_images_have_random_numbers_of_their_own(prepare):
+    dataset = dict(type="mmresizer.InMemoryImages", image_size=96, pipeline=[])
+    loader = prepare(
+        **{"train_dataloader.num_workers": 0, "train_dataloader.dataset": dataset}
+    ).train_dataloader
+    assert loader.num_workers == 0
+    assert not loader.get("persistent_workers")
 
 
-def test_weights_that_do_not_come_leave_the_result(tmp_path, monkeypatch):
-    run = make_run(tmp_path)
-    finish(run)
-    (run.folder / "weights.pth").unlink()
-    saved = (run.folder / "run.json").read_bytes()
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    assert "weights.pth' is missing" in _find_result(run, 0)["reason"]
-    assert (run.folder / "run.json").read_bytes() == saved
-
-
-def test_weights_may_come_late(tmp_path, monkeypatch):
-    run = make_run(tmp_path)
-    finish(run)
-    (run.folder / "weights.pth").unlink()
-    monkeypatch.setattr("time.sleep", lambda _: (run.folder / "weights.pth").touch())
-    assert _find_result(run, 0)["status"] == "finished"
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (-9, "ended by SIGKILL"),
-        (-40, "ended by signal 40"),  # a real-time signal has no name
-        ("the machine is gone", "the machine is gone"),
-    ],
-)
-def test_reason_of_a_run_that_noted_none(tmp_path, status, reason):
-    assert _find_result(make_run(tmp_path), status)["reason"] == reason
+def test_prepares_what_a_comparison_needs(prepare, tmp_path):
+    """A validation after each epoch, one checkpoint of weights, and the record."""
+    cfg = prepare(**{"train_cfg.val_interval": 5, "train_cfg.val_begin": 3})
+    assert (cfg.train_cfg.val_begin, cfg.train_cfg.val_interval) == (1, 1)
+    assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.max_epochs
+    assert cfg.custom_hooks[-1] == dict(
+        type="mmresizer.RecordRunHook", out_dir=str(tmp_path / "run")
+    )

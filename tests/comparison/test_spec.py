@@ -18,7 +18,7 @@ from mmresizer.utils import InputError
 DEMO = (
     "mmresizer::fine_textures/bilinearx4_resnet18-cifar-w16_1xb32_fine-textures_24px.py"
 )
-BILINEAR = dict(name="bilinear", control=True)
+BILINEAR = dict(name="bilinear", baseline=True)
 LEARNED = dict(name="learned", resizer=dict(type="mmresizer.LearnedResizer"))
 
 
@@ -42,7 +42,7 @@ def test_arms_share_all_but_their_own_settings(load):
         _helper=7,
     )
     bilinear, learned = spec.arms
-    assert spec.controls == [bilinear]
+    assert spec.baselines == [bilinear]
     assert bilinear.cfg.model.resizer.type == "mmresizer.InterpolationResizer"
     assert learned.cfg.model.resizer.type == "mmresizer.LearnedResizer"
     assert bilinear.output_size == learned.output_size == (24, 24)
@@ -60,7 +60,7 @@ def test_stage1_has_its_own_options(load):
 
 def test_matches_flops(load):
     """No other size costs nearer to what the learned arm costs."""
-    larger = dict(name="larger", control=True, match_flops="learned")
+    larger = dict(name="larger", baseline=True, match_flops="learned")
     arms = {arm.name: arm for arm in load(arms=[larger, LEARNED]).arms}
     target = arms["learned"].macs
     cfg = arms["larger"].cfg
@@ -94,7 +94,7 @@ def test_matches_flops_with_sizes_that_the_backbone_takes(
 
 def test_sweep(load):
     spec = load(sweep=dict(arms=["bilinear", "learned"], input_sizes=[24, 48]))
-    assert [(a.name, a.base, a.input_size, a.control) for a in spec.arms] == [
+    assert [(a.name, a.base, a.input_size, a.baseline) for a in spec.arms] == [
         ("bilinear 24 px", "bilinear", (24, 24), True),
         ("bilinear 48 px", "bilinear", (48, 48), True),
         ("learned 24 px", "learned", (24, 24), False),
@@ -107,7 +107,7 @@ def test_sweep(load):
 
 def test_sweep_up_to_the_full_size_beside_another_arm(load):
     """At 96 px nothing is resized: its images are those of the arm outside."""
-    other = dict(name="other", control=True)
+    other = dict(name="other", baseline=True)
     sweep = dict(arms=["learned"], input_sizes=[24, 96])
     arms = load(arms=[other, LEARNED], sweep=sweep).arms
     assert [arm.input_size for arm in arms] == [(96, 96), (24, 24), (96, 96)]
@@ -115,7 +115,7 @@ def test_sweep_up_to_the_full_size_beside_another_arm(load):
 
 def test_sweep_of_a_larger_output(load):
     """It matches the arm of its own input size."""
-    larger = dict(name="larger", control=True, match_flops="learned")
+    larger = dict(name="larger", baseline=True, match_flops="learned")
     sweep = dict(arms=["larger", "learned"], input_sizes=[72, 96])
     arms = {arm.name: arm for arm in load(arms=[larger, LEARNED], sweep=sweep).arms}
     for size in (72, 96):
@@ -154,7 +154,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(seeds=[0, -1]), r"seeds must be a list of ints.*got \[0, -1\]"),
         (dict(seed=[0, 1]), "has an unknown key 'seed'; accepted are config, "),
         (dict(arms=[]), r"arms must be a list of one or more dicts, but got \[\]"),
-        (dict(arms=[LEARNED]), "at least one arm must be a control"),
+        (dict(arms=[LEARNED]), "at least one arm must be a baseline"),
         (
             dict(arms=[BILINEAR, BILINEAR]),
             "must be unique.*'bilinear', of arm 'bilinear', is taken",
@@ -191,7 +191,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
                     LEARNED,
                     dict(
                         name="b",
-                        control=True,
+                        baseline=True,
                         match_flops="learned",
                         resizer=dict(output_size=(20, 24)),
                     ),
@@ -199,7 +199,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
             ),
             "arm 'b' must have a square output for match_flops, but it has 20x24",
         ),
-        (dict(arms=[dict(name="a", control="no")]), "control must be .* got 'no'"),
+        (dict(arms=[dict(name="a", baseline="no")]), "baseline must be .* got 'no'"),
         (
             dict(arms=[BILINEAR, {**LEARNED, "match_flops": "bilinear"}]),
             "arm 'learned' costs 0.0491 GMAC already, more than the 0.0197",
@@ -266,7 +266,9 @@ def test_holdout_is_a_part_of_the_training_set(load):
         ),
         (dict(options={"train_cfg.max_epochs": "3"}), "must be an int .* is '3'"),
         (
-            dict(arms=[dict(name="a", control=True, options={"train_dataloder.x": 1})]),
+            dict(
+                arms=[dict(name="a", baseline=True, options={"train_dataloder.x": 1})]
+            ),
             "options of 'a' have 'train_dataloder.x', which no config has; accepted",
         ),
         (

@@ -15,7 +15,7 @@ from mmresizer.utils import InputError
 
 
 def compare(differences, **kwargs):
-    """Compares an arm and a control that differ by a matrix of -1, 0 and 1."""
+    """Compares an arm and a baseline that differ by a matrix of -1, 0 and 1."""
     differences = np.array(differences)
     return paired_difference(differences > 0, differences < 0, **kwargs)
 
@@ -121,9 +121,9 @@ def test_verdict_needs_both_intervals():
 
 def test_swapping_negates():
     rng = np.random.default_rng(0)
-    arm, control = rng.random((3, 50)) < 0.8, rng.random((3, 50)) < 0.6
-    difference = paired_difference(arm, control)
-    swapped = paired_difference(control, arm)
+    arm, baseline = rng.random((3, 50)) < 0.8, rng.random((3, 50)) < 0.6
+    difference = paired_difference(arm, baseline)
+    swapped = paired_difference(baseline, arm)
     for name in ("over_seeds", "bootstrap"):
         mean, low, high = getattr(difference, name)
         assert getattr(swapped, name) == pytest.approx((-mean, -high, -low))
@@ -179,7 +179,7 @@ def test_refuses():
     right = np.ones((2, 3), bool)
     with pytest.raises(InputError, match=r"at least 2 seeds, but got 1$"):
         mean_interval([1.0])
-    with pytest.raises(InputError, match=r"^control must be a bool array.* int64$"):
+    with pytest.raises(InputError, match=r"^baseline must be a bool array.* int64$"):
         paired_difference(right, right.astype(np.int64))
     with pytest.raises(InputError, match=r"one shape .*\(2, 3\) and \(2, 2\)$"):
         paired_difference(right, right[:, :2])

@@ -77,8 +77,8 @@ def test_line_of_detectors(detector):
         cfg[f"{name}_dataloader"].dataset.pipeline for name in ("train", "val", "test")
     ]
     scales = [step.scale for steps in pipelines for step in steps if "scale" in step]
-    assert scales == [(1666, 1000)] * 3
-    assert MODELS.build(cfg.model.resizer).get_output_size((1000, 1666)) == (800, 1333)
+    assert scales == [(1667, 1000)] * 3
+    assert MODELS.build(cfg.model.resizer).get_output_size((1000, 1667)) == (800, 1333)
     assert cfg.model.data_preprocessor.pad_size_divisor == 40
 
 
@@ -146,7 +146,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
     options = {"config": f"mmresizer::imagenet/{name.format('bilinearx2')}.py"}
     spec = load_spec(str(sweep), None if setting else options)
 
-    assert [(arm.name, arm.control) for arm in spec.arms] == [
+    assert [(arm.name, arm.baseline) for arm in spec.arms] == [
         *((f"bilinear {size} px", True) for size in INPUTS),
         *((f"learned {size} px", False) for size in INPUTS),
     ]
@@ -155,7 +155,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
     flops = {model["Name"]: model["Metadata"]["FLOPs"] for model in file["Models"]}
     for arm, size in zip(spec.arms, INPUTS * 2, strict=True):
         assert (arm.input_size, arm.output_size) == ((size, size), (224, 224))
-        kind = "bilinear" if arm.control else "resizer"
+        kind = "bilinear" if arm.baseline else "resizer"
         config = name.format(f"{kind}x{round(size / 224, 2):g}")
         if size in (224, 448):
             assert arm.macs == flops[config]
@@ -168,7 +168,7 @@ def test_sweep(sweep, setting, tmp_path, monkeypatch):
         for part in ("train", "val", "test"):
             image = load_image(arm.cfg[f"{part}_dataloader"].dataset, tmp_path)
             assert image.shape == (3, size, size)
-    costs = [arm.macs for arm in spec.arms if not arm.control]
+    costs = [arm.macs for arm in spec.arms if not arm.baseline]
     assert costs == sorted(set(costs))
 
 

@@ -66,7 +66,7 @@ def test_is_deterministic():
     ("kwargs", "message"),
     [
         (dict(split="test"), "split must be one of train, val, got 'test'"),
-        (dict(num_samples=0), "must be at least 1"),
+        (dict(num_samples=0), "num_samples must be an int of 1 or more, got 0"),
         (dict(seed=-1), "seed at least 0"),
         (dict(period=1.5), "at least 2 pixels.*1.5"),
     ],

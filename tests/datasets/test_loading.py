@@ -68,7 +68,7 @@ def test_other_formats_are_decoded_in_full(tmp_path):
 
 @pytest.mark.parametrize("min_size", [0, -1, 2.5, "8", True])
 def test_refuses_minimum_sizes(min_size):
-    with pytest.raises(InputError, match="min_size must be a positive int"):
+    with pytest.raises(InputError, match="min_size must be an int of 1 or more"):
         LoadImage(min_size=min_size)
 
 

@@ -133,7 +133,7 @@ def test_resume_goes_on_with_its_state(train, tmp_path):
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0)
 
 
-def test_control_has_no_such_parameters(train):
+def test_baseline_has_no_such_parameters(train):
     plain = copy.deepcopy(train("plain", "bilinearx4").state_dict())
     same = train("same", "bilinearx4", hook=dict()).state_dict()
     for name, value in plain.items():

@@ -41,5 +41,6 @@ def test_writes_to_the_backends(demo_config, tmp_path, interval, steps):
 
 @pytest.mark.parametrize("kwargs", [dict(interval=0), dict(num_images=0)])
 def test_refuses(kwargs):
-    with pytest.raises(InputError, match="must be at least 1"):
+    sentence = f"{next(iter(kwargs))} must be an int of 1 or more, got 0"
+    with pytest.raises(InputError, match=sentence):
         ResizerVisualizationHook(**kwargs)

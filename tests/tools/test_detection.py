@@ -12,8 +12,6 @@ from filelock import FileLock
 from PIL import Image
 
 from conftest import ROOT, is_writing, wait_until
-from mmresizer.comparison.detectors import compare_detectors, summarize
-from mmresizer.utils import InputError
 
 NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"
 CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
@@ -141,18 +139,18 @@ def test_refuses_weights_of_another_detector(run_tool, trained, tmp_path):
 
 @pytest.mark.detection
 def test_compares(run_tool, trained, tmp_path):
-    """One run is there already, and is not repeated."""
+    """Runs that are there already are not repeated."""
     config, _, _ = trained
     data_root = config.parent / "shapes"
-    control = write_config(tmp_path, data_root, "bilinear")
+    baseline = write_config(tmp_path, data_root, "bilinear")
     learned = write_config(tmp_path, data_root)
     command = (
-        "compare_detectors.py", control, learned, "--work-dir", tmp_path / "out",
-        "--seeds", 0, 1,
+        "compare_detectors.py", baseline, learned, "--work-dir", tmp_path / "out",
+        "--seeds", 0, 1, "--jobs", 2,
     )  # fmt: skip
     status, output = run_tool(*command)
     assert status == 0, output
-    assert len(re.findall(r": training$", output, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\[\d/4\].*: mAP 0\.\d+, \d+ s", output, re.MULTILINE)) == 4
     with (tmp_path / "out" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["config"], r["seed"]) for r in rows] == [
@@ -163,11 +161,11 @@ def test_compares(run_tool, trained, tmp_path):
     assert int(rows[2]["parameters"]) - int(rows[0]["parameters"]) == 12_035
     again = run_tool(*command)
     assert again[0] == 0, again[1]
-    assert ": training" not in again[1]
+    assert len(re.findall(r"\(before\)$", again[1], re.MULTILINE)) == 4
     changed = write_config(tmp_path, data_root, lines="find_unused_parameters = True")
     status, output = run_tool(*command[:2], changed, *command[3:])
     assert status == 1
-    assert "holds a run of another config" in output
+    assert "holds a run of another spec or config" in output
 
 
 @pytest.mark.detection
@@ -176,17 +174,12 @@ def test_an_interruption_ends_the_run_too(trained, tmp_path, ends_by):
     """A signal to the tool alone; the folder is free for the same command again."""
     config, _, _ = trained
     data_root = config.parent / "shapes"
-    control = write_config(tmp_path, data_root, "bilinear", "")
+    baseline = write_config(tmp_path, data_root, "bilinear", "")
     learned = write_config(tmp_path, data_root)
     tool = ROOT / "tools" / "compare_detectors.py"
-    command = [sys.executable, tool, control, learned, "--work-dir", tmp_path / "out"]
-    process = subprocess.Popen(
-        [*map(str, command)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    for line in process.stdout:
-        if line.rstrip().endswith(": training"):
-            break
-    wait_until(lambda: any(map(is_writing, (tmp_path / "out").glob("*/seed_0"))))
+    command = [sys.executable, tool, baseline, learned, "--work-dir", tmp_path / "out"]
+    process = subprocess.Popen([*map(str, command)], cwd=ROOT)
+    wait_until(lambda: any(map(is_writing, (tmp_path / "out").glob("runs/*/seed0"))))
     process.send_signal(signal.Signals[ends_by])
     assert process.wait(60) == {"SIGTERM": 130, "SIGKILL": -signal.SIGKILL}[ends_by]
     wait_until(lambda: not is_writing(tmp_path))
@@ -201,57 +194,3 @@ def test_measures_the_latency_of_a_pair(run_tool, trained):
     )
     assert status == 0, output
     assert re.search(rf"{NAME}: .* ms an image, ratio \d", output)
-
-
-FIELDS = (
-    "config,seed,mAP,mAP_50,mAP_s,mAP_m,mAP_l,parameters,gmac,resizer_gmac,"
-    "latency_ratio,machine,date\n"
-)
-
-
-def test_summary_by_hand(tmp_path):
-    """Student's t with 1 degree of freedom: 12.706 standard errors."""
-    rows = [
-        ("bilinear", 0, 0.10), ("bilinear", 1, 0.20),
-        ("resizer", 0, 0.14), ("resizer", 1, 0.22),
-    ]  # fmt: skip
-    lines = [
-        f"{name},{seed},{value},{value},{value},{value},-1.0,1000,0.5,0.1,1.5,m,d\n"
-        for name, seed, value in rows
-    ]
-    path = tmp_path / "results.csv"
-    path.write_text(FIELDS + "".join(lines))
-    page = summarize(path)
-    # Means 15 and 18; half the distance of two values is their standard error.
-    assert "| bilinear | 15.0 ± 63.5 |" in page
-    assert "| resizer | 18.0 ± 50.8 |" in page
-    # Differences 4 and 2.
-    assert "| resizer | +3.0 (-9.7 to +15.7) |" in page
-    assert "mAP l" not in page  # no objects of that size
-
-
-def test_published_summary_follows_from_its_table():
-    folder = ROOT / "configs" / "textured_shapes" / "results"
-    assert summarize(folder / "results.csv") == (folder / "summary.md").read_text()
-
-
-def test_refuses_a_damaged_table(tmp_path):
-    (tmp_path / "results.csv").write_text("config,seed\nbilinear,x\n")
-    with pytest.raises(InputError, match="is no table of compared detectors"):
-        summarize(tmp_path / "results.csv")
-
-
-@pytest.mark.parametrize(
-    ("configs", "seeds", "expected"),
-    [
-        (["a.py"], (0, 1), "a control and at least one other config"),
-        (["a.py", "x/a.py"], (0, 1), "each of a name of its own, but got a, a"),
-        (["a.py", "b.py"], (0,), r"at least 2 seeds, each once, but got \[0\]"),
-        (["a.py", "b.py"], (1, 1), r"each once, but got \[1, 1\]"),
-        (["a.py", "b.py"], (0, 1), "the config 'a.py' does not exist"),
-    ],
-)
-def test_refuses_to_compare(tmp_path, configs, seeds, expected):
-    with pytest.raises(InputError, match=expected):
-        compare_detectors(configs, str(tmp_path / "out"), seeds)
-    assert not (tmp_path / "out").exists()

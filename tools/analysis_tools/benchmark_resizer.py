@@ -6,8 +6,6 @@ machine share its cores. Compare ratios.
 
 import argparse
 
-import torch
-
 from mmresizer.analysis.resizer_benchmark import (
     DTYPES,
     MODES,
@@ -18,6 +16,8 @@ from mmresizer.analysis.resizer_benchmark import (
 )
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
+
+import torch
 
 
 def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -2,9 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
-
-from torch import nn
+from collections.abc import Iterable
 
 from mmresizer.analysis.costs import (
     DEFAULT_SIZE,
@@ -18,6 +16,9 @@ from mmresizer.config.loading import load_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
+from mmresizer.utils.tables import make_table
+
+from torch import nn
 
 FACTORS = (1, 1.5, 2, 3, 4)
 INPUTS_HEADER = (
@@ -55,11 +56,6 @@ def _giga(count: int) -> str:
     return f"{count / 1e9:.4f}"
 
 
-def _show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _show_costs(size: Size, costs: ModelCosts) -> str:
     """Returns the table of the parts of a model."""
     parts = {"resizer": costs.resizer}
@@ -70,7 +66,7 @@ def _show_costs(size: Size, costs: ModelCosts) -> str:
         if any(vars(costs.rest).values()):
             parts |= {"neck and head": costs.rest}
     parts |= {"total": costs.total}
-    return _show_table(
+    return make_table(
         [f"input {_show_size(size)}", "parameters", "GMAC", "activations (M)"],
         [
             [name, f"{c.parameters:,}", _giga(c.macs), f"{c.activations / 1e6:.4f}"]
@@ -100,7 +96,7 @@ def _show_inputs(model: nn.Module, sizes: Iterable[Size], may_refuse: bool) -> s
         except InputError:
             cells.append("-")
         rows.append([_show_size(size), *cells])
-    return _show_table(INPUTS_HEADER, rows)
+    return make_table(INPUTS_HEADER, rows)
 
 
 def main() -> None:
@@ -129,11 +125,11 @@ def main() -> None:
     if args.shape and len(args.shape) > 2:
         raise InputError(f"--shape must be one or two positive ints, got {args.shape}")
     cfg = load_config(args.config, args.cfg_options)
-    model = build_model_to_count(cfg)
     if args.shape:
         shape = args.shape[0], args.shape[-1]
     else:
         shape = input_size(cfg) or DEFAULT_SIZE
+    model = build_model_to_count(cfg, shape)
     try:
         parts = _show_costs(shape, model_costs(model, shape))
         seen = get_resizer(model).get_output_size(shape)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmresizer.utils import InputError
 
-from .folders import check_classes, check_file, describe_stray
+from .folders import check_classes, describe_stray, read_table
 
 _NUM_TRAIN, _NUM_TEST = 5994, 5794
 _TABLES = ("images.txt", "image_class_labels.txt", "train_test_split.txt")
@@ -17,8 +17,8 @@ def prepare(folder: Path) -> str:
         InputError: If a table is missing, has a line of another layout or differs from
             the others, or a folder of a class or an image is missing.
     """
-    classes = _read_table(folder / "classes.txt")
-    images, labels, split = (_read_table(folder / name) for name in _TABLES)
+    classes = read_table(folder / "classes.txt")
+    images, labels, split = (read_table(folder / name) for name in _TABLES)
     if not images.keys() == labels.keys() == split.keys():
         raise InputError(
             f"{', '.join(_TABLES)} in {str(folder)!r} must list the same images"
@@ -44,18 +44,3 @@ def prepare(folder: Path) -> str:
         f"{_NUM_TRAIN:,} + {_NUM_TEST:,} images of {len(names)} classes"
         f"{describe_stray(stray)}"
     )
-
-
-def _read_table(path: Path) -> dict[str, str]:
-    """Returns the values of a table by their numbers."""
-    check_file(path)
-    table = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        columns = line.split()
-        if len(columns) != 2 or not columns[0].isdecimal():
-            raise InputError(
-                f"line {number} of {str(path)!r} must hold a number and a value, got "
-                f"{line[:80]!r}"
-            )
-        table[columns[0]] = columns[1]
-    return table

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmresizer.utils import InputError
 
-from .folders import check_file, write_missing
+from .folders import check_file, read_table, write_missing
 
 _NUM_CLASSES = 100
 _NUM_TRAIN, _NUM_TEST = 2999, 2903
@@ -17,17 +17,25 @@ def prepare(folder: Path) -> str:
     set.
 
     Raises:
-        InputError: If a table or an image is missing, or the numbers differ.
+        InputError: If a table or an image is missing, a line of a table is faulty, or
+            the numbers differ.
     """
     paths, labels, marks = (
-        _read_column(folder / name)
+        read_table(folder / name)
         for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")
     )
     if not paths.keys() == labels.keys() == marks.keys():
         raise InputError(f"the tables in {str(folder)!r} must list the same images")
     lists: dict[str, list[str]] = {"0": [], "1": []}
+    classes = {str(label) for label in range(_NUM_CLASSES)}
     for key, name in paths.items():
         check_file(folder / "images" / name)
+        if marks[key] not in lists or labels[key] not in classes:
+            raise InputError(
+                f"the tables in {str(folder)!r} must give an image a label from 0 to "
+                f"{_NUM_CLASSES - 1} and a mark of 0 or 1, but give {name!r} "
+                f"{labels[key]!r} and {marks[key]!r}"
+            )
         lists[marks[key]].append(f"{name} {labels[key]}")
     if (len(lists["0"]), len(lists["1"])) != (_NUM_TRAIN, _NUM_TEST):
         raise InputError(
@@ -38,12 +46,3 @@ def prepare(folder: Path) -> str:
     files = {"train.txt": lists["0"], "val.txt": lists["1"]}
     write_missing(folder / "meta", files)
     return f"{_NUM_TRAIN:,} + {_NUM_TEST:,} images of {_NUM_CLASSES} birds"
-
-
-def _read_column(path: Path) -> dict[str, str]:
-    """Returns the second column of a table by its first."""
-    check_file(path)
-    rows = [line.replace(",", " ").split() for line in path.read_text().splitlines()]
-    if any(len(row) != 2 for row in rows):
-        raise InputError(f"each line of {str(path)!r} must hold a number and a value")
-    return dict(rows)  # type: ignore[arg-type]

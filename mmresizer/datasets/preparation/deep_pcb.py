@@ -86,7 +86,7 @@ def _read_boxes(folder: Path, split: str) -> list[tuple[Path, tuple, int]]:
     """Returns image, (left, top, right, bottom) and label of each defect."""
     name, number, _ = _SPLITS[split]
     check_file(folder / name)
-    lines = (folder / name).read_text().splitlines()
+    lines = (folder / name).read_text(errors="replace").splitlines()
     if len(lines) != number:
         raise InputError(
             f"{str(folder / name)!r} must list {number:,} images, but lists "
@@ -95,10 +95,15 @@ def _read_boxes(folder: Path, split: str) -> list[tuple[Path, tuple, int]]:
     boxes = []
     for line in lines:
         image, _, table = line.strip().partition(" ")
+        if not table:
+            raise InputError(
+                f"a line of {str(folder / name)!r} must hold an image and its table, "
+                f"got {line[:80]!r}"
+            )
         path = folder / image.replace(".jpg", "_test.jpg")
         for file in (path, folder / table):
             check_file(file)
-        for row in (folder / table).read_text().splitlines():
+        for row in (folder / table).read_text(errors="replace").splitlines():
             try:
                 *box, kind = map(int, row.split())
                 if len(box) != 4 or not 1 <= kind <= len(DEFECTS):

@@ -10,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 
 from .folders import (
     check_classes,
@@ -81,10 +82,9 @@ def _load_mat(path: Path, keys: Collection[str]) -> dict[str, list[int]]:
         content = mat4py.loadmat(str(path))
         return {key: [int(number) for number in content[key]] for key in keys}
     except Exception as e:  # on foreign bytes it raises anything
-        reason = f"{type(e).__name__}: {' '.join(str(e).split())}"
         raise InputError(
             f"{str(path)!r} must be a MATLAB file with the lists {', '.join(keys)} "
-            f"({reason})"
+            f"({describe_error(e)})"
         ) from e
 
 

@@ -31,6 +31,27 @@ def check_file(path: Path) -> None:
         )
 
 
+def read_table(path: Path) -> dict[str, str]:
+    """Returns the values of a table by their numbers.
+
+    A line holds a number and a value, with white space or a comma between them.
+
+    Raises:
+        InputError: If the table is missing or has another line.
+    """
+    check_file(path)
+    table = {}
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        columns = line.replace(",", " ").split()
+        if len(columns) != 2 or not columns[0].isdecimal():
+            raise InputError(
+                f"line {number} of {str(path)!r} must hold a number and a value, got "
+                f"{line[:80]!r}"
+            )
+        table[columns[0]] = columns[1]
+    return table
+
+
 def load_image(path: Path) -> Image.Image:
     """Decodes an image with the loader that trains: upright, in RGB.
 

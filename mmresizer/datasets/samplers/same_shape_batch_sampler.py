@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler
 
 from mmresizer.registry import DATA_SAMPLERS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 
 from ..transforms import AspectRatioResize
 
@@ -38,10 +39,7 @@ class SameShapeBatchSampler(BatchSampler):
     sampler: DefaultSampler
 
     def __init__(self, sampler: DefaultSampler, batch_size: int):
-        if type(batch_size) is not int or batch_size < 1:
-            raise InputError(
-                f"batch_size must be an int of 1 or more, got {batch_size!r}"
-            )
+        check_int("batch_size", batch_size, 1)
         if not isinstance(sampler, DefaultSampler):
             raise InputError(
                 "SameShapeBatchSampler needs sampler=dict(type='DefaultSampler'), "

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int, one_line
 
 # Files that may hold more than 8 bits a pixel.
 _DEEP_FORMATS = (".png", ".tif", ".tiff", ".pgm")
@@ -62,9 +63,7 @@ class LoadImage(LoadImageFromFile):
     ):
         super().__init__(imdecode_backend=imdecode_backend, **kwargs)
         if min_size is not None:
-            is_int = isinstance(min_size, int) and not isinstance(min_size, bool)
-            if not is_int or min_size < 1:
-                raise InputError(f"min_size must be a positive int, got {min_size!r}")
+            check_int("min_size", min_size, 1)
             if (self.imdecode_backend, self.color_type) != ("pillow", "color"):
                 raise InputError(
                     "min_size needs imdecode_backend='pillow' and color_type='color', "
@@ -95,7 +94,7 @@ class LoadImage(LoadImageFromFile):
             if self.ignore_empty:
                 return None
             known = isinstance(e, UnidentifiedImageError)  # its text names a buffer
-            reason = "no known format" if known else " ".join(str(e).split())
+            reason = "no known format" if known else one_line(e)
             raise InputError(
                 f"cannot load the image {results['img_path']!r}, expected a complete "
                 f"image file ({reason})"

@@ -1,11 +1,15 @@
 """Hooks of the Runner."""
 
-from .record_run_hook import DivergedError, RecordRunHook
+from .progress_bar_hook import ProgressBarHook
+from .record_metrics_hook import DivergedError, RecordMetricsHook
+from .record_run_hook import RecordRunHook
 from .resizer_optimizer_hook import ResizerOptimizerHook
 from .resizer_visualization_hook import ResizerVisualizationHook
 
 __all__ = [
     "DivergedError",
+    "ProgressBarHook",
+    "RecordMetricsHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",

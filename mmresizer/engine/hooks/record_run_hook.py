@@ -1,51 +1,37 @@
 """A record of a training run that a comparison can be made from."""
 
-import json
-import math
-import time
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import Runner, set_random_seed
 from mmpretrain.structures import DataSample
+from torch import Tensor
 
 from mmresizer.registry import HOOKS
 from mmresizer.utils import InputError
-from mmresizer.utils.files import write_atomically
 
-_SECONDS_BETWEEN_UPDATES = 0.5
-
-
-class DivergedError(RuntimeError):
-    """The loss of a training run, or a score of its model, is not finite."""
+from .record_metrics_hook import DivergedError, RecordMetricsHook
 
 
 @HOOKS.register_module()
-class RecordRunHook(Hook):
+class RecordRunHook(RecordMetricsHook):
     """Records the accuracy after each epoch, image by image, and the data it saw.
 
     For classifiers of one label an image, in a single process. The random numbers are
     set anew at each iteration: models of different layers then draw the same ones for
-    Mixup, say. It writes two JSON files into a folder:
-
-    - ``record.json`` after each validation: lists with an item an epoch, ``top1``
-      (percent), ``loss`` (mean of the training iterations) and ``data`` (checksum of
-      all training images and labels so far, in their order); of the last validation
-      ``val_data`` (the same of its images) and ``correct``, a character of "0" or "1"
-      for each.
-    - ``progress.json``, twice a second: ``iteration`` and ``max_iterations``.
+    Mixup, say. The files are those of :class:`RecordMetricsHook`; in place of metrics
+    ``record.json`` has lists with an item an epoch, ``top1`` (percent), ``loss`` (mean
+    of the training iterations) and ``data`` (checksum of all training images and labels
+    so far, in their order); of the last validation ``val_data`` (the same of its
+    images) and ``correct``, a character of "0" or "1" for each.
 
     Args:
         out_dir (str): Folder for the files.
     """
 
-    priority = "VERY_LOW"
-
     def __init__(self, out_dir: str):
-        self.out_dir = Path(out_dir)
+        super().__init__(out_dir)
         self._top1: list[float] = []
         self._loss: list[float] = []
         self._data: list[str] = []
@@ -53,7 +39,6 @@ class RecordRunHook(Hook):
         self._losses: list[float] = []
         self._checksum = 0
         self._val_checksum = 0
-        self._updated = 0.0
 
     def before_train_iter(
         self,
@@ -76,20 +61,11 @@ class RecordRunHook(Hook):
         Raises:
             DivergedError: If the loss is not finite.
         """
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
         assert isinstance(data_batch, dict)
         assert outputs is not None
-        loss = float(outputs["loss"].detach())
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss became {loss} in epoch {runner.epoch + 1}, iteration "
-                f"{batch_idx + 1}"
-            )
-        self._losses.append(loss)
+        self._losses.append(float(outputs["loss"].detach()))
         self._checksum = _checksum(data_batch, self._checksum)
-        if time.monotonic() - self._updated > _SECONDS_BETWEEN_UPDATES:
-            self._updated = time.monotonic()
-            progress = dict(iteration=runner.iter + 1, max_iterations=runner.max_iters)
-            write_atomically(self.out_dir / "progress.json", json.dumps(progress))
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Begins a new validation."""
@@ -146,7 +122,7 @@ class RecordRunHook(Hook):
             val_data=f"{self._val_checksum:08x}",
             correct="".join("01"[right] for right in self._correct),
         )
-        write_atomically(self.out_dir / "record.json", json.dumps(record))
+        self._write(record)
 
 
 def _checksum(data_batch: dict, start: int) -> int:
@@ -154,12 +130,25 @@ def _checksum(data_batch: dict, start: int) -> int:
     samples: Sequence[DataSample] = data_batch["data_samples"]
     labels = [sample.gt_label for sample in samples if "gt_label" in sample]
     images = data_batch["inputs"]
-    if isinstance(images, torch.Tensor) and images.is_cuda:
-        # Few numbers leave the GPU: a sum of each image's pixels, weighted by place.
-        pixels = images.flatten(1).long()
-        weights = torch.arange(1, pixels.shape[1] + 1, device=images.device)
-        images = [(pixels * (weights * weights % 65_521)).sum(1)]
+    if isinstance(images, Tensor) and images.is_cuda:
+        # Few numbers leave the GPU.
+        images = [sum_by_place(images)]
         labels = [torch.cat(labels)] if labels else []
     for tensor in (*images, *labels):
         start = zlib.crc32(tensor.cpu().contiguous().numpy(), start)
     return start
+
+
+def sum_by_place(images: Tensor) -> Tensor:
+    """Sums the bytes of each image, each weighted by its place, to tell images apart.
+
+    Args:
+        images (Tensor): Of shape (N, ...).
+
+    Returns:
+        Tensor: int64 of shape (N,). No byte has the weight 0: a change of one alone
+        changes the sum.
+    """
+    values = images.flatten(1).contiguous().view(torch.uint8).long()
+    places = torch.arange(1, values.shape[1] + 1, device=images.device)
+    return (values * (places * places % 65_521 + 1)).sum(1)

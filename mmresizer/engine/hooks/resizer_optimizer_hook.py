@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import HOOKS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import one_line
 
 _STATE = "resizer_optimizer"
 
@@ -96,9 +97,8 @@ class ResizerOptimizerHook(Hook):
         try:
             return OPTIMIZERS.build({**self.cfg, "params": parameters})
         except Exception as e:  # whatever its constructor raises on its arguments
-            reason = " ".join(str(e).split())
             raise InputError(
-                f"cannot build the resizer's optimizer {self.cfg} ({reason})"
+                f"cannot build the resizer's optimizer {self.cfg} ({one_line(e)})"
             ) from e
 
 

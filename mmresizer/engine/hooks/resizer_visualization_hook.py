@@ -6,7 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmresizer.registry import HOOKS
-from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 from mmresizer.visualization import draw_resizer
 
 
@@ -29,11 +29,8 @@ class ResizerVisualizationHook(Hook):
     priority = "LOW"
 
     def __init__(self, interval: int = 1, num_images: int = 4):
-        if interval < 1 or num_images < 1:
-            raise InputError(
-                "interval and num_images must be at least 1, "
-                f"but got {interval} and {num_images}"
-            )
+        check_int("interval", interval, 1)
+        check_int("num_images", num_images, 1)
         self.interval = interval
         self.num_images = num_images
         self._num_validations = 0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmresizer.models.utils import report_fresh_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET
+from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET, check_int
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
@@ -95,10 +95,7 @@ class ResizerDetector(BaseModel):
         )
         if size_divisor is None:
             size_divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
-        if not isinstance(size_divisor, int) or size_divisor < 1:
-            raise InputError(
-                f"size_divisor must be a positive int, but got {size_divisor!r}"
-            )
+        check_int("size_divisor", size_divisor, 1)
         self.size_divisor = size_divisor
         self.register_load_state_dict_post_hook(report_fresh_resizer)
 

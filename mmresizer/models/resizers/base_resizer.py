@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice
 
 # Name in a config -> mode of `torch.nn.functional.interpolate`. Torch's own "nearest"
 # is kept there for old models only; "nearest-exact" samples at half-pixel centres.
@@ -23,6 +25,13 @@ INTERPOLATION_MODES = {
 ANTIALIAS_INTERPOLATIONS = ("bilinear", "bicubic")
 
 
+def _interpolate(x: Tensor, antialias: bool, **kwargs: Any) -> Tensor:
+    """Calls torch's function, which antialiases 16-bit maps on GPUs alone."""
+    if antialias and x.device.type == "cpu" and x.dtype in (torch.half, torch.bfloat16):
+        return _interpolate(x.float(), antialias, **kwargs).to(x.dtype)
+    return F.interpolate(x, antialias=antialias, **kwargs)
+
+
 class Interpolation(NamedTuple):
     """Interpolation of maps of shape (N, C, H, W) to a size in pixels."""
 
@@ -32,9 +41,7 @@ class Interpolation(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Interpolates; the arguments are those of torch's function."""
-        return F.interpolate(
-            x, size=self.size, mode=self.mode, antialias=self.antialias
-        )
+        return _interpolate(x, self.antialias, size=self.size, mode=self.mode)
 
 
 def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:
@@ -95,11 +102,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             scale_factor = _pair("scale_factor", scale_factor, Real, accepted)
         if not isinstance(antialias, bool):
             raise InputError(f"antialias must be True or False, but got {antialias!r}")
-        if interpolation not in tuple(INTERPOLATION_MODES):
-            raise InputError(
-                f"interpolation must be one of {', '.join(INTERPOLATION_MODES)}, "
-                f"but got {interpolation!r}"
-            )
+        check_choice("interpolation", interpolation, INTERPOLATION_MODES)
         if antialias and interpolation not in ANTIALIAS_INTERPOLATIONS:
             raise InputError(
                 "antialias=True needs interpolation "
@@ -159,12 +162,12 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         self.get_output_size((height, width))  # is there one?
         # torch computes the size from the factor itself, so that a traced or exported
         # graph follows the size of its input.
-        return F.interpolate(
+        return _interpolate(
             x,
+            self.antialias,
             size=self.output_size,
             scale_factor=self.scale_factor,
             mode=INTERPOLATION_MODES[self.interpolation],
-            antialias=self.antialias,
             recompute_scale_factor=True if self.scale_factor is not None else None,
         )
 

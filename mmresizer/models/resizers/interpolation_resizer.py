@@ -1,4 +1,4 @@
-"""Plain interpolation: the control of every learned resizer."""
+"""Plain interpolation: the baseline of every learned resizer."""
 
 from torch import Tensor
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 from .checkpointing import maybe_checkpoint
@@ -101,8 +102,7 @@ class LearnedResizer(BaseResizer):
             ("num_blocks", num_blocks, 0),
             ("stem_stride", stem_stride, 1),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} must be an int >= {least}, but got {value!r}")
+            check_int(name, value, least)
         super().__init__(
             output_size=output_size,
             scale_factor=scale_factor,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 
@@ -112,12 +113,8 @@ class MULLERResizer(BaseResizer):
             antialias=antialias,
             init_cfg=init_cfg,
         )
-        for name, size, least in (
-            ("num_layers", num_layers, 1),
-            ("kernel_size", kernel_size, 3),
-        ):
-            if not isinstance(size, int) or isinstance(size, bool) or size < least:
-                raise InputError(f"{name} must be an int >= {least}, but got {size!r}")
+        check_int("num_layers", num_layers, 1)
+        check_int("kernel_size", kernel_size, 3)
         if kernel_size % 2 == 0:
             raise InputError(f"kernel_size must be odd, but got {kernel_size}")
         if not _is_number(sigma) or sigma <= 0:

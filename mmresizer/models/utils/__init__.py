@@ -1,6 +1,7 @@
 """Helpers of the models."""
 
 from .mount import get_resizer, mount_resizer, report_fresh_resizer
+from .pixels import normalize_images, restore_pixels
 from .weights import (
     check_initial_weights,
     check_trained_weights,
@@ -15,5 +16,7 @@ __all__ = [
     "get_resizer",
     "load_checkpoint",
     "mount_resizer",
+    "normalize_images",
     "report_fresh_resizer",
+    "restore_pixels",
 ]

@@ -9,6 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 
 # Part of the backbone that a checkpoint to start from must hold. Position tables, which
 # backbones adapt to the image size while loading, are the reason why it is not all.
@@ -35,9 +36,8 @@ def load_checkpoint(path: str) -> dict:
     except (InputError, OSError):
         raise
     except Exception as e:  # the loader of a scheme: no such name, a missing package
-        reason = " ".join(str(e).split())
         raise InputError(
-            f"cannot load the checkpoint {path!r} ({type(e).__name__}: {reason})"
+            f"cannot load the checkpoint {path!r} ({describe_error(e)})"
         ) from e
     if isinstance(checkpoint, Mapping):
         entries = checkpoint.get("state_dict", checkpoint)

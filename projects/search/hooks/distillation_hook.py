@@ -23,7 +23,7 @@ class DistillationHook(Hook):
     that its backbone must take images of either size. The loss, ``loss_distillation``,
     is ``weight * (1 - cos)``, with the cosine similarity of the two feature vectors,
     mean over the batch. It trains a model whose resizer has no weights just as well:
-    a control needs it too.
+    a baseline needs it too.
 
     Args:
         checkpoint (str): Weights of the teacher. A head for other classes is left out.

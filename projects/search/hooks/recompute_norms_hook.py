@@ -13,6 +13,7 @@ from torch import nn
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import HOOKS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice, check_int
 
 _PARTS = ("all", "resizer", "rest")
 
@@ -41,10 +42,8 @@ class RecomputeNormsHook(Hook):
     priority = "ABOVE_NORMAL"  # before the checkpoint is saved
 
     def __init__(self, part: str = "all", num_samples: int = 8192):
-        if part not in _PARTS:
-            raise InputError(f"part must be one of {', '.join(_PARTS)}, got {part!r}")
-        if num_samples < 1:
-            raise InputError(f"num_samples must be at least 1, but got {num_samples!r}")
+        check_choice("part", part, _PARTS)
+        check_int("num_samples", num_samples, 1)
         self.part = part
         self.num_samples = num_samples
 

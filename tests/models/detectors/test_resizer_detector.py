@@ -658,7 +658,7 @@ def test_refuses_what_holds_detectors():
 
 @pytest.mark.parametrize("divisor", [0, -32, 0.5, "32"])
 def test_refuses_a_size_divisor(divisor):
-    expected = f"size_divisor must be a positive int, but got {divisor!r}"
+    expected = f"size_divisor must be an int of 1 or more, got {divisor!r}"
     with pytest.raises(InputError, match=expected):
         build("FasterRCNN", resizer=LEARNED, size_divisor=divisor)
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from mmresizer.models import InterpolationResizer
+from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
 
 
@@ -113,3 +113,17 @@ def test_refuses_images():
         InterpolationResizer(24)(torch.rand(3, 40, 40))
     with pytest.raises(InputError, match=r"floating point, but got .*torch\.uint8"):
         InterpolationResizer(24)(torch.zeros(1, 3, 40, 40, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_antialiasing_in_16_bits(dtype, interpolation):
+    """Torch has none on a CPU: what comes out is that of float32, rounded."""
+    resizer = InterpolationResizer(9, interpolation=interpolation, antialias=True)
+    x = torch.rand(2, 3, 40, 31).to(dtype)
+    expected = resizer(x.float()).to(dtype)
+    assert resizer(x).dtype == dtype
+    torch.testing.assert_close(resizer(x), expected, rtol=0, atol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        learned = LearnedResizer(9, interpolation=interpolation, antialias=True)
+        assert learned(torch.rand(1, 3, 40, 31)).isfinite().all()

@@ -75,8 +75,8 @@ def test_leaves_a_small_gradient(take_step):
     torch.testing.assert_close(same, resizer, rtol=0, atol=0)
 
 
-def test_control_has_nothing_to_clip(take_step):
-    resizer, backbone = take_step("control", "bilinearx4", max_norm=1e-3)
+def test_baseline_has_nothing_to_clip(take_step):
+    resizer, backbone = take_step("baseline", "bilinearx4", max_norm=1e-3)
     assert resizer.numel() == 0
     assert backbone.norm() > 1e-3
 

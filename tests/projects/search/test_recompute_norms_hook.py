@@ -74,8 +74,8 @@ def test_touches_the_statistics_of_its_part_alone(train, part):
         assert same == (part not in (other, "all"))
 
 
-def test_control_without_norms_in_the_resizer(train):
-    _, model = train("control", "bilinearx4", part="resizer")
+def test_baseline_without_norms_in_the_resizer(train):
+    _, model = train("baseline", "bilinearx4", part="resizer")
     assert not stats(model, "resizer")
 
 

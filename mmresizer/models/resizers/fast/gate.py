@@ -31,7 +31,7 @@ class Path(Enum):
     Attributes:
         PLAIN: The layers of the figure, one by one.
         IN_PLACE: The same, but behind the stem they overwrite maps that nobody holds,
-            and the last convolution is packed.
+            and the last convolution is packed. On a GPU the channels come last.
         TILED: The stem in tiles of rows, the rest as IN_PLACE.
         FOLDED: The same in inference on a CPU: norms are folded into convolutions, and
             few images go through at a time, so that their maps stay in the cache.
@@ -103,6 +103,8 @@ def run_path(
     if path is Path.TILED:
         features = tiled_stem(x, stem, interpolation)
     else:
+        if x.is_cuda:  # docs/benchmarks: up to 3 times faster in training
+            x = x.contiguous(memory_format=torch.channels_last)
         features = resizer.features(x, interpolation)
     rest = _in_place(resizer, lambda layer: layer)
     return maybe_checkpoint(resizer.with_cp, rest, features, blocks, fuse)

@@ -1,0 +1,60 @@
+"""Comparisons of detectors, without training any."""
+
+import pytest
+
+from conftest import ROOT
+from mmresizer.comparison.detectors import compare_detectors, summarize
+from mmresizer.utils import InputError
+
+FIELDS = (
+    "config,seed,mAP,mAP_50,mAP_s,mAP_m,mAP_l,parameters,gmac,resizer_gmac,"
+    "latency_ratio,machine,date\n"
+)
+
+
+def test_summary_by_hand(tmp_path):
+    """Student's t with 1 degree of freedom: 12.706 standard errors."""
+    rows = [
+        ("bilinear", 0, 0.10), ("bilinear", 1, 0.20),
+        ("resizer", 0, 0.14), ("resizer", 1, 0.22),
+    ]  # fmt: skip
+    lines = [
+        f"{name},{seed},{value},{value},{value},{value},-1.0,1000,0.5,0.1,1.5,m,d\n"
+        for name, seed, value in rows
+    ]
+    path = tmp_path / "results.csv"
+    path.write_text(FIELDS + "".join(lines))
+    page = summarize(path)
+    # Means 15 and 18; half the distance of two values is their standard error.
+    assert "| bilinear | 15.0 ± 63.5 |" in page
+    assert "| resizer | 18.0 ± 50.8 |" in page
+    # Differences 4 and 2.
+    assert "| resizer | +3.0 (-9.7 to +15.7) |" in page
+    assert "mAP l" not in page  # no objects of that size
+
+
+def test_published_summary_follows_from_its_table():
+    folder = ROOT / "configs" / "textured_shapes" / "results"
+    assert summarize(folder / "results.csv") == (folder / "summary.md").read_text()
+
+
+def test_refuses_a_damaged_table(tmp_path):
+    (tmp_path / "results.csv").write_text("config,seed\nbilinear,x\n")
+    with pytest.raises(InputError, match="is no table of compared detectors"):
+        summarize(tmp_path / "results.csv")
+
+
+@pytest.mark.parametrize(
+    ("configs", "seeds", "expected"),
+    [
+        (["a.py"], (0, 1), "a baseline and at least one other config"),
+        (["a.py", "x/a.py"], (0, 1), "each of a name of its own, but got a, a"),
+        (["a.py", "b.py"], (0,), r"at least 2 seeds, each once, but got \[0\]"),
+        (["a.py", "b.py"], (1, 1), r"each once, but got \[1, 1\]"),
+        (["a.py", "b.py"], (0, 1), "the config 'a.py' does not exist"),
+    ],
+)
+def test_refuses_to_compare(tmp_path, configs, seeds, expected):
+    with pytest.raises(InputError, match=expected):
+        compare_detectors(configs, str(tmp_path / "out"), seeds)
+    assert not (tmp_path / "out").exists()
