@@ -187,7 +187,8 @@ def params(names):
     seen = set()
     for name in names:
         key = find(name).parent.name, NAME.fullmatch(name)["backbone"]
-        marks = [pytest.mark.zoo] * (key in seen) + [pytest.mark.slow] * (name == RECIPE)
+        marks = [pytest.mark.zoo] * (key in seen)
+        marks += [pytest.mark.slow] * (name == RECIPE)
         yield pytest.param(name, marks=marks)
         seen.add(key)
 
