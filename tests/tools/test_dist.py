@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+from conftest import ENVIRONMENT, ROOT, with_packages
 
 # Imported by the configs below: what the tests need to happen inside the processes.
 HOOKS = """
@@ -60,7 +60,7 @@ def dist(run, tmp_path):
     """Runs a script of tools/; returns (status, output)."""
 
     def dist(script, *arguments, **env):
-        env = {"PYTHONPATH": str(tmp_path), **env}
+        env = {**with_packages(tmp_path), **env}
         return run("bash", ROOT / "tools" / script, *arguments, env=env)
 
     return dist
@@ -125,7 +125,7 @@ def test_two_processes_equal_the_doubled_batch(dist, run_tool, one_step, tmp_pat
     config, before = one_step(8)
     status, output = run_tool(
         "train.py", config, "--work-dir", tmp_path / "single",
-        env={"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        env=with_packages(tmp_path),
     )  # fmt: skip
     assert status == 0, output
     expected = gradients(before, tmp_path / "single" / "epoch_1.pth")
@@ -141,15 +141,12 @@ def test_two_processes_equal_the_doubled_batch(dist, run_tool, one_step, tmp_pat
 @pytest.mark.slow
 def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
     config, before = one_step(8)
-    python_path = f"{ROOT}:{tmp_path}"
     status, output = run_tool(
         "train.py", config, "--work-dir", tmp_path / "single",
-        env={"PYTHONPATH": python_path},
+        env=with_packages(tmp_path),
     )  # fmt: skip
     assert status == 0, output
     config, _ = one_step(4)
-    from conftest import ENVIRONMENT
-
     nodes = [
         subprocess.Popen(
             [
@@ -163,7 +160,7 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
             cwd=ROOT,
             env={
                 **ENVIRONMENT,
-                "PYTHONPATH": python_path,
+                **with_packages(tmp_path),
                 "PORT": port,
                 "NNODES": "2",
                 "NODE_RANK": str(rank),

@@ -45,6 +45,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_trains_and_tests(folder, run, run_tool, tmp_path):
     """Two processes, one with an image more, find what one finds, and SciPy too."""
     config = folder / "config.py"

@@ -45,6 +45,7 @@ def flowers_config(tmp_path, image_folder):
     return tmp_path / "flowers.py"
 
 
+@pytest.mark.slow
 def test_trains_and_resumes(run_tool, demo_config, tmp_path):
     """Three epochs in one go equal two and, resumed, a third."""
     config = demo_config(**{"train_cfg.max_epochs": 3})
@@ -76,6 +77,7 @@ def test_trains_and_resumes(run_tool, demo_config, tmp_path):
         assert last["message_hub"]
 
 
+@pytest.mark.slow
 def test_seed_makes_runs_equal(run_tool, demo_config, tmp_path):
     config = demo_config(**{"train_cfg.max_epochs": 1})
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
