@@ -179,7 +179,7 @@ class LearnedResizer(BaseResizer):
         return image + self._bound(residual)
 
     def features(self, x: Tensor, resize: Interpolation) -> Tensor:
-        """Maps images of shape (N, C, H, W) to (N, mid_channels, *resize.size)."""
+        """Maps images of shape (N, C, H, W) to ``(N, mid_channels, *resize.size)``."""
         return maybe_checkpoint(
             self.with_cp, lambda x: resize(self.stem(x)), x, self.stem
         )
