@@ -1,4 +1,4 @@
-"""Measures the latency of learned configs against that of their controls."""
+"""Measures the latency of learned configs against that of their baselines."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Hooks of the Runner."""
+"""Hooks for the Runner."""
 
 from .clip_resizer_grad_hook import ClipResizerGradHook
 from .distillation_hook import DistillationHook
