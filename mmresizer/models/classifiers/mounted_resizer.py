@@ -24,8 +24,8 @@ class MountedResizerMixin(BaseClassifier):
         mount_resizer(self.model, resizer)
         self.register_load_state_dict_post_hook(report_fresh_resizer)
 
-    # MMPretrain's two hooks leave "model." out of the names of weights, but work for the
-    # outermost module alone. In an averaged copy (EMAHook) the classifier is not that.
+    # MMPretrain's two hooks, which leave "model." out of the names of weights, work for
+    # the outermost module alone. In an averaged copy (EMAHook) that is another module.
     @staticmethod
     def _remove_state_dict_prefix(self, state_dict, prefix, local_metadata):
         for name in [n for n in state_dict if n.startswith(f"{prefix}model.")]:
