@@ -1,4 +1,4 @@
-"""A loss that draws features of resized images towards those of full images."""
+"""Features of resized images, drawn towards those of the images as they were."""
 
 import math
 from copy import deepcopy
@@ -19,11 +19,11 @@ from mmresizer.utils import InputError
 class DistillationHook(Hook):
     """Adds a loss between the features of the resized and of the full images.
 
-    The teacher is the same model without its resizer, with weights of its own. So the
-    backbone must take images of both sizes. The loss, ``loss_distillation``, is
-    ``weight * (1 - cos)``, where cos is the cosine similarity of the two feature
-    vectors, averaged over the batch. It also trains a model whose resizer has no
-    weights: give the baseline this hook too.
+    The teacher is the model itself without its resizer, with weights of its own, so
+    that its backbone must take images of either size. The loss, ``loss_distillation``,
+    is ``weight * (1 - cos)``, with the cosine similarity of the two feature vectors,
+    mean over the batch. It trains a model whose resizer has no weights just as well:
+    a control needs it too.
 
     Args:
         checkpoint (str): Weights of the teacher. A head for other classes is left out.
@@ -45,7 +45,7 @@ class DistillationHook(Hook):
         self.weight = weight
 
     def before_train(self, runner: Runner) -> None:
-        """Builds the teacher, and adds its features to the loss of the model."""
+        """Builds the teacher, and has the model's loss count its features."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not isinstance(dict(model.named_modules()).get(self.layer), nn.Module):
             names = ", ".join(name for name, _ in model.named_children())

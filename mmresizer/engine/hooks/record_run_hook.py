@@ -1,4 +1,4 @@
-"""A record of each training run, for comparisons."""
+"""A record of a training run that a comparison can be made from."""
 
 import json
 import math
@@ -25,18 +25,18 @@ class DivergedError(RuntimeError):
 
 @HOOKS.register_module()
 class RecordRunHook(Hook):
-    """Records the accuracy after each epoch, image by image, and checksums of the data.
+    """Records the accuracy after each epoch, image by image, and the data it saw.
 
-    It is for classifiers with one label per image, in a single process. The random
-    numbers are set at each iteration, so that models with different layers draw the
-    same ones, such as for Mixup. The hook writes two JSON files into a folder:
+    For classifiers of one label an image, in a single process. The random numbers are
+    set anew at each iteration: models of different layers then draw the same ones for
+    Mixup, say. It writes two JSON files into a folder:
 
-    - ``record.json`` after each validation. Three lists have an item per epoch:
-      ``top1`` (percent), ``loss`` (mean of the training iterations) and ``data``
-      (checksum of all training images and labels so far, in their order). Two are of
-      the last validation: ``val_data`` (checksum of its images and labels) and
-      ``correct`` (a string with "0" or "1" for each image).
-    - ``progress.json`` twice a second: ``iteration`` and ``max_iterations``.
+    - ``record.json`` after each validation: lists with an item an epoch, ``top1``
+      (percent), ``loss`` (mean of the training iterations) and ``data`` (checksum of
+      all training images and labels so far, in their order); of the last validation
+      ``val_data`` (the same of its images) and ``correct``, a character of "0" or "1"
+      for each.
+    - ``progress.json``, twice a second: ``iteration`` and ``max_iterations``.
 
     Args:
         out_dir (str): Folder for the files.
@@ -105,9 +105,9 @@ class RecordRunHook(Hook):
         """Notes which images the model is right on.
 
         Raises:
-            DivergedError: If a score is not finite: the last step may have destroyed
-                the weights, which no loss shows any more.
-            InputError: If an image does not have one label.
+            DivergedError: If a score is not finite: the last step may have spoilt the
+                weights, which no loss shows any more.
+            InputError: If an image has another number of labels than one.
         """
         assert isinstance(data_batch, dict)
         self._val_checksum = _checksum(data_batch, self._val_checksum)
@@ -120,7 +120,7 @@ class RecordRunHook(Hook):
                     "a comparison needs one label for each validation image, but got "
                     f"{label}"
                 )
-        # For the whole batch at once, as each answer of a GPU takes time.
+        # Of the whole batch at once: each answer of a GPU takes its time.
         if not torch.stack([s.pred_score for s in outputs]).isfinite().all():
             raise DivergedError(
                 f"the scores are not finite in the validation of epoch {runner.epoch}"
@@ -150,12 +150,12 @@ class RecordRunHook(Hook):
 
 
 def _checksum(data_batch: dict, start: int) -> int:
-    """Returns the checksum after the images and labels of one more batch."""
+    """Checksum of the images and labels of a batch, on top of those before it."""
     samples: Sequence[DataSample] = data_batch["data_samples"]
     labels = [sample.gt_label for sample in samples if "gt_label" in sample]
     images = data_batch["inputs"]
     if isinstance(images, torch.Tensor) and images.is_cuda:
-        # Only a weighted sum of the pixels of each image leaves the GPU.
+        # Few numbers leave the GPU: a sum of each image's pixels, weighted by place.
         pixels = images.flatten(1).long()
         weights = torch.arange(1, pixels.shape[1] + 1, device=images.device)
         images = [(pixels * (weights * weights % 65_521)).sum(1)]
