@@ -1,4 +1,4 @@
-"""Registries of mmresizer: one child, of scope ``mmresizer``, for each of MMPretrain's.
+"""Registries of mmresizer: a child, of scope ``mmresizer``, of each in MMPretrain.
 
 Write the prefix in configs (``type='mmresizer.LearnedResizer'``). The name then
 resolves under any default scope, whether ``mmpretrain``, ``mmdet`` or ``mmresizer``.
@@ -10,16 +10,16 @@ from mmpretrain import registry as mmpretrain_registry
 
 def _child(name: str, package: str) -> Registry:
     parent = getattr(mmpretrain_registry, name)
-    # A registry without own modules still has to import something: an empty list of
-    # locations makes mmengine look for `mmresizer.utils.register_all_modules`.
+    # A registry without modules of its own must import something too: without locations
+    # mmengine would look for `mmresizer.utils.register_all_modules`.
     registry = Registry(
         parent.name,
         parent=parent,
         scope="mmresizer",
         locations=[f"mmpretrain.{package}", f"mmresizer.{package}"],
     )
-    # mmengine looks prefixes up among the children of the root only, so that a
-    # grandchild is found from MMPretrain's scope but not from MMDetection's.
+    # mmengine looks up prefixes among the children of the root only. So a grandchild
+    # would be found from MMPretrain's scope, but not from MMDetection's.
     if parent.parent is not None:
         parent.parent._add_child(registry)
     return registry

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluates a config in N processes, one a GPU or, without CUDA, on the CPUs:
+# Evaluates a config in N processes, one per GPU or, without CUDA, on the CPUs:
 #   tools/dist_test.sh CONFIG CHECKPOINT N [ARGUMENTS of tools/test.py]
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains a config in N processes, one a GPU or, without CUDA, on the CPUs:
+# Trains a config in N processes, one per GPU or, without CUDA, on the CPUs:
 #   tools/dist_train.sh CONFIG N [ARGUMENTS of tools/train.py]
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
 set -euo pipefail

@@ -1,7 +1,7 @@
 """Predicts how people would score images, as a table and a contact sheet.
 
-Writes scores.csv and contact_sheet.png, best first. Files that cannot be read are named
-at the end; the others are scored.
+Writes scores.csv and contact_sheet.png, which shows the best images first. Files that
+cannot be loaded are named at the end; the others are scored.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         "--max-images",
         type=positive_int,
         default=60,
-        help="of the contact sheet; of more, evenly spaced ranks are drawn",
+        help="of the contact sheet; if there are more, it shows evenly spaced ranks",
     )
     return parser.parse_args()
 

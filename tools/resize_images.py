@@ -1,6 +1,6 @@
-"""Writes images as a trained resizer hands them to the backbone, as PNG files.
+"""Writes images as a trained resizer passes them to the backbone, as PNG files.
 
-Files that cannot be read are named at the end; the others are written.
+Files that cannot be loaded are named at the end; the others are written.
 """
 
 import argparse

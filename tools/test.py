@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--tta",
         action="store_true",
-        help="test-time augmentation: that of the config or, if it has none, the mean "
+        help="test-time augmentation: as in the config or, if it has none, the mean "
         "over the image and its mirror image",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision")
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         "--interval",
         type=int,
         default=1,
-        help="one image of so many goes to --show-dir; of detectors all do",
+        help="every INTERVAL-th image is written to --show-dir; for detectors all are",
     )
     return parser.parse_args()
 

@@ -17,8 +17,8 @@ def parse_args() -> argparse.Namespace:
         "--resume",
         nargs="?",
         const="auto",
-        help="go on from this checkpoint or, without a value, from the last one in the "
-        "work folder",
+        help="continue from this checkpoint or, without a value, from the last one in "
+        "the work folder",
     )
     parser.add_argument(
         "--amp",

@@ -1,4 +1,4 @@
-"""Hooks, and the set-up of distributed jobs."""
+"""Hooks, and the setup of distributed jobs."""
 
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (

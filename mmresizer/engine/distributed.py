@@ -1,4 +1,4 @@
-"""Set-up of distributed jobs, with CUDA and without."""
+"""Setup of distributed jobs, with CUDA and without."""
 
 import gc
 import os
@@ -11,15 +11,16 @@ from mmresizer.utils import InputError
 
 
 def check_num_processes(num_processes: int | str) -> None:
-    """Checks that this machine can run a number of processes, one a GPU.
+    """Checks that this machine can run a number of processes, one per GPU.
 
-    Without CUDA any number goes: the processes run on the CPU.
+    Without CUDA any number is accepted: the processes run on the CPU.
 
     Args:
         num_processes (int | str): Processes on this machine.
 
     Raises:
-        InputError: If it is not a positive int, or exceeds the visible GPUs.
+        InputError: If the number is not a positive int, or exceeds that of the visible
+            GPUs.
     """
     try:
         number = int(num_processes)
@@ -40,15 +41,15 @@ def check_num_processes(num_processes: int | str) -> None:
 def setup_distributed(cfg: Config) -> None:
     """Prepares a process of a distributed job for mmengine's Runner.
 
-    With CUDA the Runner does all by itself. Without, mmengine would call CUDA all the
-    same: here the process joins a gloo group, and the model wrapper is told to stay on
-    the CPU.
+    With CUDA the Runner does everything. Without CUDA mmengine would still call it, so
+    the process joins a group of gloo here, and the model wrapper is set to stay on the
+    CPU.
 
     Args:
-        cfg (Config): Config of the Runner, changed in place.
+        cfg (Config): Config of the Runner, which is changed.
 
     Raises:
-        InputError: If more processes run on this machine than GPUs are visible, or the
+        InputError: If this machine runs more processes than it has visible GPUs, or the
             launcher has no CPU mode.
     """
     if cfg.launcher == "none":
@@ -72,14 +73,14 @@ def setup_distributed(cfg: Config) -> None:
 
 
 def leave_distributed() -> None:
-    """Ends the gloo group of :func:`setup_distributed` and the threads that serve it.
+    """Ends the gloo group of :func:`setup_distributed`, with its threads.
 
-    A thread of gloo drops the tensors of its last collective when it gets to it. In a
-    process that is ending by then, it asks a dead interpreter for its lock and takes
-    the process down (SIGABRT). The threads are joined when the last reference to the
-    group goes: call this when Runner and DistributedDataParallel are out of use.
+    A thread of gloo frees the tensors of its last collective some time later. If the
+    process is ending by then, the thread asks a dead interpreter for its lock and
+    aborts the process (SIGABRT). The threads end with the last reference to the group:
+    call this when Runner and DistributedDataParallel are no longer in use.
     """
     if dist.is_initialized() and dist.get_backend() == "gloo":
-        dist.barrier()  # the others may still be reading what this process serves
+        dist.barrier()  # other processes may still read from this one
         dist.destroy_process_group()
         gc.collect()  # the Runner and its model refer to each other

@@ -1,4 +1,4 @@
-"""How well predicted scores of images agree with those of people."""
+"""Agreement between predicted scores of images and those of people."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from mmresizer.utils import InputError
 
 @METRICS.register_module()
 class IQAMetric(BaseMetric):
-    """Correlations of mean scores, and distances.
+    """Correlations of mean scores, and distances of distributions.
 
     - ``PLCC``, ``SRCC``, ``KRCC``: the correlation coefficients of Pearson, Spearman
       and Kendall (tau-b) between predicted and given mean scores;
@@ -22,11 +22,11 @@ class IQAMetric(BaseMetric):
     - ``EMD``: :func:`mmresizer.models.losses.earth_movers_distance`, mean over the
       images; not for heads that predict the mean alone.
 
-    All are computed over the whole set, from the results of all processes. Where all
-    scores are equal a correlation is not defined, and NaN.
+    All are computed over the whole set, from the results of all processes. If all
+    scores are equal, a correlation is not defined, and is NaN.
 
     Args:
-        emd_r (int): The distance's r. Defaults to 1, as published results have it.
+        emd_r (int): The r of the distance. Defaults to 1, as in published results.
         **kwargs: ``collect_device`` and ``prefix`` of mmengine's ``BaseMetric``.
 
     Raises:
@@ -58,7 +58,7 @@ class IQAMetric(BaseMetric):
             self.results.append((mean, (given @ scores).item(), emd))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Computes all of them.
+        """Computes all metrics.
 
         Args:
             results (list): Predicted mean, given mean and distance of each image.

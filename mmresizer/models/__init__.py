@@ -1,4 +1,4 @@
-"""Resizers and the models that carry one."""
+"""Resizers, and models that have one."""
 
 from .backbones import InceptionV2
 from .classifiers import (

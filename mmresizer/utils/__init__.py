@@ -1,4 +1,4 @@
-"""Helpers without a better place."""
+"""Helpers: errors, files, downloads, processes, command lines."""
 
 from .errors import InputError, exit_on_input_error
 

@@ -1,4 +1,4 @@
-"""Pictures of resizers: what goes in, what comes out, and the difference."""
+"""Pictures of resizers: input, output and difference."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ COLUMNS = (
 def draw_resizer(
     model: BaseModel, images: Sequence[Tensor] | Tensor, titles: Sequence[str] = ()
 ) -> np.ndarray:
-    """Draws a grid of one row an image: input, both outputs, difference and spectra.
+    """Draws a grid with a row per image: input, both outputs, difference and spectra.
 
-    "Interpolated" is the resizer's own interpolation, without its CNN. The difference
-    is the mean over channels, in grey levels of 255. The spectra are those of the
-    outputs' grey values, with the zero frequency in the middle; both share their
-    colours.
+    "Interpolated" is what the resizer's interpolation does without its CNN. The
+    difference is the mean over channels, on a scale of 0 to 255. The spectra are those
+    of the grey values of the outputs, with the zero frequency in the middle; both have
+    the same colour scale.
 
     Args:
         model (BaseModel): A model with one resizer and a data preprocessor.
@@ -80,7 +80,7 @@ def draw_resizers(
     images: Sequence[Tensor] | Tensor,
     titles: Sequence[str] = (),
 ) -> np.ndarray:
-    """Draws a grid of one row an image: the input, and what each resizer makes of it.
+    """Draws a grid with a row per image: the input, and the output of each resizer.
 
     The outputs of a row are enlarged, without interpolation, to the size of its input.
 
@@ -126,7 +126,7 @@ def _resize_all(
 
 
 def _show(axis: Axes, picture: np.ndarray, size: Sequence[int]) -> None:
-    """Draws a picture, enlarged to (height, width, ...), with its own size below."""
+    """Draws a picture, enlarged to a size (height, width), with its own size below."""
     shown, note = _displayable(picture)
     axis.imshow(
         shown,
@@ -166,10 +166,10 @@ def _resize(model: BaseModel, resizer, image: Tensor) -> tuple[np.ndarray, ...]:
 
 
 def _displayable(picture: np.ndarray) -> tuple[np.ndarray, str]:
-    """Returns a picture in 0..255, and a note if its contrast had to be changed for it.
+    """Returns a picture in 0..255, and a note if its contrast was changed for that.
 
-    A learned image owes nothing to the range of pixels. A few values beyond it are cut
-    off, as any display would; if there are many, the whole is brought into range.
+    A learned image may leave the range of pixels. If few values are outside, they are
+    clipped, as on any display. If many are, the whole picture is brought into range.
     """
     note = ""
     if np.mean((picture < -1) | (picture > 256)) > 0.05:
@@ -181,7 +181,7 @@ def _displayable(picture: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _log_spectrum(picture: np.ndarray) -> np.ndarray:
     grey = picture.mean(axis=2)
-    # The window keeps the borders, a jump to the FFT, from drawing a cross.
+    # For the FFT the borders are a jump, which would draw a cross without the window.
     window = np.outer(np.hanning(grey.shape[0] + 2), np.hanning(grey.shape[1] + 2))
     grey = (grey - grey.mean()) * window[1:-1, 1:-1]
     return np.log10(np.abs(np.fft.fftshift(np.fft.fft2(grey))) + 1)

@@ -67,7 +67,7 @@ def test_is_deterministic():
     [
         (dict(split="test"), "split must be one of train, val, got 'test'"),
         (dict(num_samples=0), "num_samples must be an int of 1 or more, got 0"),
-        (dict(seed=-1), "seed at least 0"),
+        (dict(seed=-1), "seed must be an int of 0 or more, got -1"),
         (dict(period=1.5), "at least 2 pixels.*1.5"),
     ],
 )

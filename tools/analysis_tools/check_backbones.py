@@ -1,6 +1,6 @@
 """Checks which backbones of MMPretrain work behind the learned resizer.
 
-The column `onnx` needs `pip install onnx onnxruntime`; all else runs without them.
+The column `onnx` needs `pip install onnx onnxruntime`; the others do not.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def main() -> None:
         "backbones",
         nargs="*",
         metavar="BACKBONE",
-        help="such as ResNet; all that MMPretrain registers by default",
+        help="such as ResNet; by default all that MMPretrain registers",
     )
     parser.add_argument(
         "--out", metavar="FILE", help="CSV file for the table; Markdown lies beside it"

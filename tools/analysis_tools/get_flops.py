@@ -109,7 +109,7 @@ def main() -> None:
         nargs="+",
         metavar=("HEIGHT", "WIDTH"),
         help="size of the input in pixels; one number for a square; by default what "
-        "the config's test pipeline delivers or, if that depends on the images, 224",
+        "the test pipeline delivers or, if that depends on the images, 224",
     )
     factors = ", ".join(map(str, FACTORS))
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Checks a dataset that is unpacked already and writes its annotation files."""
+"""Checks a dataset that is unpacked already, and writes its lists of images."""
 
 import argparse
 

@@ -20,12 +20,12 @@ with exit_on_input_error():
     check_num_processes(sys.argv[1])
 " "$processes"
 
-# torchrun's own default is one thread a process, whatever the number of cores.
+# By default torchrun gives each process one thread, whatever the number of cores.
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
 
 if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
-  rendezvous=(--standalone) # on any free port, so that jobs on one machine do not meet
+  rendezvous=(--standalone) # any free port: several jobs may run on one machine
 else
   rendezvous=(
     --nnodes="${NNODES:-1}"

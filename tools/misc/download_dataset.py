@@ -10,8 +10,8 @@ from mmresizer.utils import exit_on_input_error
 def main() -> None:
     """Prints what was found."""
     parser = argparse.ArgumentParser(
-        description=f"{__doc__} A folder that is there already is checked only; an "
-        "interrupted download goes on where it stopped."
+        description=f"{__doc__} A folder that is there already is checked only. An "
+        "interrupted download continues where it stopped."
     )
     parser.add_argument(
         "--dataset", required=True, metavar="NAME", help=f"one of {', '.join(SOURCES)}"
@@ -20,13 +20,13 @@ def main() -> None:
         "--dest",
         default="data",
         metavar="DIR",
-        help="folder of all datasets; data by default, where the configs look",
+        help="folder of all datasets; by default data, where the configs look",
     )
     args = parser.parse_args()
     try:
         print(prepare_dataset(args.dataset, args.dest))
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
+        sys.exit("interrupted; the same command continues from here")
 
 
 if __name__ == "__main__":

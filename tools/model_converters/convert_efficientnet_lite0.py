@@ -1,4 +1,4 @@
-"""Converts EfficientNet-lite0's ImageNet weights, of an installed Python package."""
+"""Converts ImageNet weights of EfficientNet-lite0 from an installed package."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Puts the weights of a resizer before those of a plain classifier."""
+"""Adds the weights of a resizer to those of a plain classifier."""
 
 import argparse
 

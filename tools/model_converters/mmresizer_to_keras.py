@@ -1,4 +1,4 @@
-"""Writes weights into a copy of a file that Keras saved of the same model."""
+"""Writes weights into a copy of a file that Keras has saved from the same model."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Takes the resizer out of a classifier's checkpoint."""
+"""Splits the checkpoint of a classifier with a resizer."""
 
 import argparse
 

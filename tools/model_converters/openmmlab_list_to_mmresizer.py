@@ -1,4 +1,4 @@
-"""Converts checkpoints of a list backbone, LearnableResizer and another."""
+"""Converts checkpoints of a list backbone: LearnableResizer and another one."""
 
 import argparse
 

@@ -16,12 +16,12 @@ def main() -> None:
     parser.add_argument("config", help="config of the zoo, configs/FAMILY/NAME.py")
     parser.add_argument(
         "checkpoint",
-        help="checkpoint of its last epoch, where tools/train.py saved it",
+        help="checkpoint of the last epoch, where tools/train.py saved it",
     )
     parser.add_argument(
         "--machine",
         metavar="TEXT",
-        help="where it was trained; by default the name of this machine's processor",
+        help="where it was trained; by default the processor or GPU of this machine",
     )
     args = parser.parse_args()
     if not (ROOT / "model_zoo.md").is_file():  # a wheel holds this tool too

@@ -1,7 +1,7 @@
 """Draws what the resizer of a checkpoint does to images.
 
-Writes one PNG for each image: input, interpolated and learned image, their difference,
-and the log-spectra of both outputs.
+Writes a PNG file for each image. It shows the input, the interpolated and the learned
+image, their difference, and the log-spectra of both outputs.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Hooks of the Runner."""
+"""Hooks for the Runner."""
 
 from .progress_bar_hook import ProgressBarHook
 from .record_metrics_hook import DivergedError, RecordMetricsHook

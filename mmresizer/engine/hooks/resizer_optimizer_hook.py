@@ -18,24 +18,25 @@ _STATE = "resizer_optimizer"
 
 @HOOKS.register_module()
 class ResizerOptimizerHook(Hook):
-    """Trains the resizer by an optimizer of its own, beside any for the backbone.
+    """Trains the resizer with an optimizer of its own, whatever the backbone has.
 
-    The resizer's gradient is a sum over all pixels. By SGD at the backbone's rate it
-    takes steps that are far too large, by AdamW at the rate for a large backbone none
-    to speak of. AdamW at a rate of its own takes steps of a known size with either. The
-    rate follows the schedule of the backbone's (warm-up, decay). The state is part of
-    training checkpoints. A resizer without parameters is left alone.
+    The gradient of the resizer is a sum over all pixels. With SGD at the learning rate
+    of the backbone, the resizer takes steps that are far too large; with AdamW at the
+    rate of a large backbone, its steps are far too small. AdamW at a rate of its own
+    takes steps of a known size in both cases. The rate follows the schedule of the
+    backbone (warm-up, decay). The state is part of training checkpoints. A resizer
+    without parameters is left alone.
 
-    What ``paramwise_cfg`` says of the resizer has no effect beside this hook, and
-    ``clip_grad`` is for the rest of the model: in a norm over both, the resizer's
-    gradient would shorten the backbone's steps. With
-    mixed precision the backbone's optimizer must not be a fused one, which leaves the
-    gradient scaled.
+    With this hook ``paramwise_cfg`` has no effect on the resizer. ``clip_grad`` clips
+    the rest of the model: in a norm over both, the gradient of the resizer would
+    shorten the steps of the backbone. With mixed precision the optimizer of the
+    backbone must not be a fused one, which leaves the gradient scaled.
 
     Args:
-        lr (float): Learning rate at its highest. Defaults to 1e-3.
+        lr (float): Highest learning rate. Defaults to 1e-3.
         type (str): An optimizer of torch or mmengine. Defaults to "AdamW".
-        **kwargs (Any): Its further arguments; ``weight_decay`` is 0 by default.
+        **kwargs (Any): Other arguments of the optimizer; ``weight_decay`` is 0 by
+            default.
 
     Raises:
         InputError: If ``lr`` is not positive, or the optimizer cannot be built.
@@ -49,13 +50,13 @@ class ResizerOptimizerHook(Hook):
         self.lr = lr
         self.cfg = dict(type=type, lr=lr, weight_decay=0.0)
         self.cfg.update(kwargs)
-        # Built here too: an argument at fault is found before anything is trained.
+        # Built here too, so that a faulty argument is found before the training.
         self._build([nn.Parameter()])
         self._optimizer: Optimizer | None = None
         self._loaded: dict | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Has the optimizer of the resizer step before each step of the other."""
+        """Makes the optimizer of the resizer step before each step of the other."""
         parameters = [
             p for p in get_resizer(runner.model).parameters() if p.requires_grad
         ]
@@ -68,8 +69,8 @@ class ResizerOptimizerHook(Hook):
         main = wrapper.optimizer
         clip, wrapper.clip_grad_kwargs = wrapper.clip_grad_kwargs, None
 
-        # Before the step mixed precision has unscaled the gradient and accumulation is
-        # done; without a gradient the other optimizer leaves a parameter alone.
+        # Here mixed precision has unscaled the gradient, and accumulation is done. The
+        # other optimizer ignores parameters without a gradient.
         def step(*_) -> None:
             factor = _schedule_factor(main)
             for own_group in own.param_groups:
@@ -78,13 +79,13 @@ class ResizerOptimizerHook(Hook):
             own.zero_grad(set_to_none=True)
             if clip:
                 wrapper.clip_grad_kwargs = clip
-                wrapper._clip_grad()  # of what still has a gradient
+                wrapper._clip_grad()  # the resizer has no gradient any more
                 wrapper.clip_grad_kwargs = None
 
         main.register_step_pre_hook(step)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the state where that of the other optimizer is saved."""
+        """Adds the state, if that of the other optimizer is saved."""
         if self._optimizer is not None and "optimizer" in checkpoint:
             checkpoint[_STATE] = self._optimizer.state_dict()
 
@@ -96,17 +97,17 @@ class ResizerOptimizerHook(Hook):
     def _build(self, parameters: list[nn.Parameter]) -> Optimizer:
         try:
             return OPTIMIZERS.build({**self.cfg, "params": parameters})
-        except Exception as e:  # whatever its constructor raises on its arguments
+        except Exception as e:  # constructors may raise anything
             raise InputError(
                 f"cannot build the resizer's optimizer {self.cfg} ({one_line(e)})"
             ) from e
 
 
 def _schedule_factor(optimizer: Optimizer) -> float:
-    """Returns the rate over its highest, as the schedule has it now."""
+    """Returns the current learning rate over its highest."""
     for group in optimizer.param_groups:
-        # One cycle starts far below its highest rate; others start from it.
+        # A one-cycle schedule starts far below its highest rate, others start at it.
         highest = group.get("max_lr", group.get("initial_lr", group["lr"]))
-        if highest > 0:  # it is 0 where a part of the model is frozen by lr_mult
+        if highest > 0:  # it is 0 if lr_mult freezes a part of the model
             return group["lr"] / highest
     return 0.0

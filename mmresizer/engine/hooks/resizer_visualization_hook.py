@@ -15,12 +15,12 @@ class ResizerVisualizationHook(Hook):
     """Writes :func:`mmresizer.visualization.draw_resizer` to the Visualizer's backends.
 
     The images are the first ones of the validation set, so that the pictures of
-    different epochs can be compared. Local files land in
+    different epochs can be compared. Local files are
     ``vis_data/vis_image/resizer_STEP.png``.
 
     Args:
-        interval (int): A picture every so many validations. Defaults to 1.
-        num_images (int): Number of images, at most the validation batch. Defaults to 4.
+        interval (int): Number of validations per picture. Defaults to 1.
+        num_images (int): Number of images, at most a validation batch. Defaults to 4.
 
     Raises:
         InputError: If an argument is below 1.

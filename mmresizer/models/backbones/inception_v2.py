@@ -118,7 +118,7 @@ class InceptionV2(BaseBackbone):
     Covariate Shift <https://arxiv.org/abs/1502.03167>`_ (ICML 2015), figure 5, with the
     widths, the block names and the separable 7x7 convolution of TF-slim's
     `inception_v2 <https://github.com/tensorflow/models/tree/master/research/slim>`_.
-    That convolution has a bias and no norm layer. Its stages, the C x H x W of their
+    That convolution has a bias and no norm layer. The stages, the C x H x W of their
     outputs for images of 224 x 224 pixels, and their strides:
 
     ===== ============================================ ============== ======
@@ -130,16 +130,16 @@ class InceptionV2(BaseBackbone):
     3     blocks 5a (/ 2), 5b and 5c                   1024 x 7 x 7   32
     ===== ============================================ ============== ======
 
-    It has 10,163,224 parameters. Unlike TF-slim's, its norm layers have a scale (9,888
-    parameters), and layers of stride 2 pad alike on all sides, so that they sample
-    even-sized maps one pixel further up and left. Images may have any size; a side of
-    n pixels becomes ceil(n / stride).
+    The backbone has 10,163,224 parameters. Unlike in TF-slim, the norm layers have a
+    scale (9,888 parameters), and layers of stride 2 pad all sides alike, so that they
+    sample even-sized maps one pixel further up and left. Images may have any size; a
+    side of n pixels becomes ceil(n / stride).
 
     Args:
         in_channels (int): Number of channels of the images. Defaults to 3.
         out_indices (Sequence[int]): The stages to return the output of. Defaults to
             (3,), the last one.
-        frozen_stages (int): The last stage to freeze; all before it are frozen, too.
+        frozen_stages (int): The last stage to freeze, together with all before it.
             Their parameters stay fixed, and their norm layers in eval mode. Defaults to
             -1, none.
         norm_cfg (dict, optional): Norm layer. Defaults to batch normalization with
@@ -149,8 +149,8 @@ class InceptionV2(BaseBackbone):
         norm_eval (bool): Whether batch normalization stays in eval mode, so that its
             running statistics stay fixed. Defaults to False.
         init_cfg (dict | list[dict], optional): Initialization of the weights. Defaults
-            to Kaiming normal by fan-in, as most of TF-slim's layers (which truncate
-            it).
+            to Kaiming normal by fan-in, as in most layers of TF-slim, which truncate
+            it.
 
     Raises:
         InputError: If ``out_indices`` or ``frozen_stages`` is out of its range.
@@ -241,7 +241,7 @@ class InceptionV2(BaseBackbone):
         return tuple(outs)
 
     def train(self, mode: bool = True) -> "InceptionV2":
-        """Sets the mode of all layers but those that ``__init__`` was told to keep."""
+        """Sets the mode of all layers but those that the arguments keep in eval."""
         super().train(mode)
         self.stages[: self.frozen_stages + 1].eval()
         if self.norm_eval:

@@ -1,4 +1,4 @@
-"""What the wrappers of foreign models share."""
+"""A mixin for the wrappers of foreign models."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mmresizer.models.utils import mount_resizer, report_fresh_resizer
 
 
 class MountedResizerMixin(BaseClassifier):
-    """Mounts a resizer in the ``model`` of the classifier that follows it as a base.
+    """Mounts a resizer in the ``model`` of a classifier, the next base class.
 
     Args:
         *args: Arguments of the classifier.
@@ -25,7 +25,7 @@ class MountedResizerMixin(BaseClassifier):
         self.register_load_state_dict_post_hook(report_fresh_resizer)
 
     # MMPretrain's two hooks, which leave "model." out of the names of weights, work for
-    # the outermost module alone. In an averaged copy (EMAHook) the classifier is not.
+    # the outermost module alone. In an averaged copy (EMAHook) that is another module.
     @staticmethod
     def _remove_state_dict_prefix(self, state_dict, prefix, local_metadata):
         for name in [n for n in state_dict if n.startswith(f"{prefix}model.")]:

@@ -12,9 +12,9 @@ class ResizerClassifier(ImageClassifier):
     """An :class:`mmpretrain.models.ImageClassifier` that resizes its images first.
 
     The resizer stands between the data preprocessor and the backbone, on every path:
-    loss, prediction, features, test-time augmentation, CAM, export. Checkpoints of the
-    plain classifier load into this one, whose resizer then keeps its initialization,
-    and the other way round.
+    loss, prediction, features, test-time augmentation, CAM, export. A checkpoint of the
+    plain classifier loads into this one, whose resizer keeps its initialization then.
+    The other way round works too.
 
     Args:
         backbone (dict | nn.Module): See :class:`mmpretrain.models.ImageClassifier`.
@@ -44,8 +44,7 @@ class ResizerClassifier(ImageClassifier):
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Returns the layer of a parameter and the number of layers, for lr decay.
 
-        The resizer is new, however deep the backbone below it: like the head, it takes
-        the full learning rate.
+        Like the head, the resizer is new, so it has the full learning rate.
         """
         if param_name.startswith("resizer."):
             _, num_layers = super().get_layer_depth("head.")

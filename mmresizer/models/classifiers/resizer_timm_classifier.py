@@ -12,13 +12,13 @@ from .mounted_resizer import MountedResizerMixin
 class ResizerTimmClassifier(MountedResizerMixin, TimmClassifier):
     """A :class:`mmpretrain.models.TimmClassifier` that resizes its images first.
 
-    The resizer lies inside the wrapped model, as ``model.resizer``. Checkpoints of the
-    plain classifier, and of timm itself, load into this one.
+    The resizer is inside the wrapped model, as ``model.resizer``. Checkpoints of the
+    plain classifier and of timm itself load into this one.
 
     Args:
         *args: Arguments of :class:`mmpretrain.models.TimmClassifier`.
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
-        **kwargs: Keyword arguments of the same.
+        **kwargs: Keyword arguments of the same class.
     """
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
@@ -30,5 +30,5 @@ class ResizerTimmClassifier(MountedResizerMixin, TimmClassifier):
         Returns:
             Tensor: The features.
         """
-        # `forward_features` is no call of the model, so that its pre-hook does not run.
+        # `forward_features` does not run the pre-hook of the model's call.
         return super().extract_feat(self.model.resizer(inputs))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class _Frame(NamedTuple):
     """How the coordinates and the size of a batch change."""
 
-    scale: tuple[float, float]  # of height and width, exactly as the images'
+    scale: tuple[float, float]  # of height and width, exactly as of the images
     input_shape: tuple[int, int]
     output_shape: tuple[int, int]  # padded
     divisor: int
@@ -37,27 +37,27 @@ class _Frame(NamedTuple):
 class ResizerDetector(BaseModel):
     """A detector of MMDetection that resizes its images first.
 
-    The resizer stands between the data preprocessor and the detector. Losses and
-    predictions are those of the detector on the resized batch; boxes and masks come
-    back in the original image, or, with ``rescale=False``, in the images as the
-    pipeline delivers them. The data samples that are passed in stay as they are.
+    The resizer stands between the data preprocessor and the detector, which sees the
+    resized batch. Predicted boxes and masks refer to the original image or, with
+    ``rescale=False``, to the image as the pipeline delivers it. The data samples that
+    are passed in are not changed.
 
-    The model is an instance of the detector's class too: parameters have the names that
-    they have there, so that checkpoints fit both ways, and hooks, parameter-wise
-    options and layer-wise learning-rate decay find what they look for.
+    The model is also an instance of the detector's class. Its parameters have the same
+    names as there. So checkpoints fit both ways, and hooks, parameter-wise options and
+    layer-wise learning-rate decay find what they look for.
 
-    Prefer a resizer with ``scale_factor`` to one with ``output_size``: with the latter
-    each padded batch is distorted in its own way.
+    Prefer a resizer with ``scale_factor``. One with ``output_size`` distorts each
+    padded batch in another way.
 
     Args:
         detector (str | type): The detector's class, such as "FasterRCNN".
-            Semi-supervised detectors and trackers, which hold detectors, take a
-            ResizerDetector inside; but SoftTeacher and QDTrack take the detector apart
-            and go past the resizer.
+            Semi-supervised detectors and trackers hold detectors, which can be a
+            ResizerDetector. But SoftTeacher and QDTrack call the parts of the detector
+            one by one and skip the resizer.
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
-        size_divisor (int, optional): The resized batch is padded, right and bottom, to
-            a multiple of it. The necks of YOLOX and RTMDet need 32. By default the
-            ``pad_size_divisor`` of the data preprocessor.
+        size_divisor (int, optional): The resized batch is padded on the right and at
+            the bottom to a multiple of this. The necks of YOLOX and RTMDet need 32.
+            Defaults to the ``pad_size_divisor`` of the data preprocessor.
         **kwargs: The detector's own arguments.
 
     Raises:
@@ -100,7 +100,7 @@ class ResizerDetector(BaseModel):
         self.register_load_state_dict_post_hook(report_fresh_resizer)
 
     def __reduce__(self) -> tuple:
-        """Pickles by the detector's class: the one made of it cannot be imported."""
+        """Pickles by the detector's class: the class made from it is in no module."""
         return _new, (type(self).__mro__[2],), self.__dict__
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict:
@@ -134,8 +134,8 @@ class ResizerDetector(BaseModel):
             batch_inputs (Tensor): Images of shape (N, C, H, W), after the data
                 preprocessor.
             batch_data_samples (list[DetDataSample]): Their meta data.
-            rescale (bool): Whether boxes and masks are to be in the original images, or
-                in the images as the pipeline delivers them. Defaults to True.
+            rescale (bool): Whether boxes and masks refer to the original images, or to
+                the images as the pipeline delivers them. Defaults to True.
             **kwargs: Passed on to the detector.
 
         Returns:
@@ -154,7 +154,7 @@ class ResizerDetector(BaseModel):
             if not rescale:
                 resized.set_metainfo(dict(ori_shape=sample.img_shape))
             samples.append(resized)
-        # Always with `rescale`: without it, results would be in the resized images.
+        # Always with `rescale`: without it, results would refer to the resized images.
         results = super().predict(inputs, samples, rescale=True, **kwargs)  # type: ignore[misc]
         return [
             sample.new(**(dict(sample.items()) | _predictions(result)))
@@ -242,8 +242,8 @@ def _find_detector(detector: str | type | None) -> type:
         )
     if issubclass(found, SemiBaseDetector):
         raise InputError(
-            f"{found.__name__} holds detectors and is none itself: make the detector "
-            "inside it a ResizerDetector"
+            f"{found.__name__} holds detectors and is none itself: use a "
+            "ResizerDetector as the detector inside it"
         )
     return found
 
@@ -256,7 +256,8 @@ def _to_frame(
 ) -> "DetDataSample":
     """Returns a shallow copy of a sample whose geometry is the resized batch's.
 
-    Ground truth is moved on request only: for prediction it is in the original image.
+    Ground truth is changed on request only: for prediction it stays in the original
+    image.
     """
     meta = sample.metainfo
     new: dict[str, Any] = dict(batch_input_shape=frame.output_shape)

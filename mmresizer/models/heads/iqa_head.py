@@ -1,4 +1,4 @@
-"""The head of image quality assessment."""
+"""The head for image quality assessment."""
 
 from typing import Any
 
@@ -17,22 +17,23 @@ from mmresizer.utils.errors import check_int
 class IQAHead(LinearClsHead):
     """Predicts how people would score an image, from 1 to ``num_scores``.
 
-    Either the distribution of their scores, by a softmax, or its mean alone. The data
-    samples have ``gt_score``, the distribution; predictions are ``pred_mean`` and,
-    unless for regression, ``pred_score``.
+    The head predicts the distribution of the scores, with a softmax, or for regression
+    its mean alone. The data samples have the distribution as ``gt_score``. Predictions
+    are ``pred_mean`` and, unless for regression, ``pred_score``.
 
     Args:
         in_channels (int): Number of channels of the features.
         num_scores (int): Number of scores. Defaults to 10.
         regression (bool): Whether to predict the mean alone. Defaults to False.
-        loss (dict, optional): Loss of logits and distributions, both (N, num_scores);
-            for regression of means, both (N,). Defaults to
-            ``dict(type='mmresizer.EMDLoss')``, for regression to ``MSELoss`` of torch.
+        loss (dict, optional): Loss between logits and distributions, both of shape
+            (N, num_scores); for regression between means, both of shape (N,). Defaults
+            to ``dict(type='mmresizer.EMDLoss')``, for regression to torch's
+            ``MSELoss``.
         **kwargs (Any): Other arguments of :class:`mmpretrain.models.LinearClsHead`.
 
     Raises:
-        InputError: If ``num_scores`` is no int of 2 or more, or a loss of distributions
-            is given for regression.
+        InputError: If ``num_scores`` is no int of 2 or more, or ``EMDLoss`` is given
+            for regression.
     """
 
     def __init__(

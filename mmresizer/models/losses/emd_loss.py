@@ -9,18 +9,18 @@ from mmresizer.utils import InputError
 
 
 def earth_movers_distance(p: Tensor, q: Tensor, r: int = 2) -> Tensor:
-    """Computes how far the mass of a distribution has to be moved to make another.
+    """Computes how far the mass of a distribution has to move to make another one.
 
-    ``(mean over bins of |CDF_p - CDF_q|^r)^(1/r)``, as in `NIMA
+    It is ``(mean over bins of |CDF_p - CDF_q|^r)^(1/r)``, as in `NIMA
     <https://arxiv.org/abs/1709.05424>`_, equation 1.
 
     Args:
-        p (Tensor): Distributions of shape (N, K), over K ordered bins, that sum to 1.
-        q (Tensor): Others of the same shape.
+        p (Tensor): Distributions over K ordered bins, shape (N, K); each sums to 1.
+        q (Tensor): Other distributions of the same shape.
         r (int): 1 or 2. Defaults to 2.
 
     Returns:
-        Tensor: Distances of shape (N,), from 0 to 1. At 0, the gradient is 0.
+        Tensor: Distances of shape (N,), from 0 to 1. At 0 the gradient is 0.
     """
     gap = (p - q).cumsum(dim=1)
     return torch.linalg.vector_norm(gap, r, dim=1) / gap.shape[1] ** (1 / r)
@@ -28,11 +28,11 @@ def earth_movers_distance(p: Tensor, q: Tensor, r: int = 2) -> Tensor:
 
 @MODELS.register_module()
 class EMDLoss(nn.Module):
-    """Earth mover's distance to the power r, of scores that people gave.
+    """Earth mover's distance, to the power r, to the scores that people gave.
 
-    Of bins in order: unlike cross-entropy it grows with the distance of the bins. The
-    power makes it smooth where the distributions are equal; for r = 2 it is the squared
-    distance of the resizer's paper.
+    The bins are ordered: unlike cross-entropy, the loss grows with the distance between
+    bins. The power makes it smooth where the distributions are equal. For r = 2 it is
+    the squared distance of the resizer's paper.
 
     Args:
         r (int): 1 or 2. Defaults to 2.
@@ -46,7 +46,7 @@ class EMDLoss(nn.Module):
     Examples:
         >>> import torch
         >>> from mmresizer.models import EMDLoss
-        >>> certain = torch.eye(4).log().clamp(min=-100)  # of one bin each, as logits
+        >>> certain = torch.eye(4).log().clamp(min=-100)  # logits, each of one bin
         >>> EMDLoss()(certain[[0]], torch.eye(4)[[1]])
         tensor(0.2500)
         >>> EMDLoss()(certain[[0]], torch.eye(4)[[3]])
@@ -69,14 +69,14 @@ class EMDLoss(nn.Module):
         avg_factor: float | None = None,
         reduction_override: str | None = None,
     ) -> Tensor:
-        """Compares predictions with what people gave.
+        """Compares predictions with the scores that people gave.
 
         Args:
             cls_score (Tensor): Logits of shape (N, K).
             target (Tensor): Distributions of shape (N, K).
-            weight (Tensor, optional): Of each image, shape (N,).
-            avg_factor (float, optional): What the sum is divided by, in place of N.
-            reduction_override (str, optional): "none", "mean" or "sum" in place of
+            weight (Tensor, optional): Weight of each image, shape (N,).
+            avg_factor (float, optional): Divisor of the sum, instead of N.
+            reduction_override (str, optional): "none", "mean" or "sum". Defaults to
                 "mean".
 
         Returns:

@@ -1,4 +1,4 @@
-"""What all resizers share: the output size and the interpolation that reaches it."""
+"""The base of all resizers: the output size, and interpolation to it."""
 
 import math
 from abc import ABCMeta, abstractmethod
@@ -14,8 +14,8 @@ from torch import Tensor
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice
 
-# Name in a config -> mode of `torch.nn.functional.interpolate`. Torch's own "nearest"
-# is kept there for old models only; "nearest-exact" samples at half-pixel centres.
+# Name in a config -> mode of `torch.nn.functional.interpolate`. Torch keeps its own
+# "nearest" for old models only; "nearest-exact" samples at half-pixel centres.
 INTERPOLATION_MODES = {
     "nearest": "nearest-exact",
     "bilinear": "bilinear",
@@ -60,8 +60,8 @@ def _pair(name: str, value: Any, kind: type, accepted: str) -> tuple:
 class BaseResizer(BaseModule, metaclass=ABCMeta):
     """Base class of resizers: modules that map images of any size to a target size.
 
-    Sizes and factors are in (height, width) order. Pixels are squares whose centres lie
-    at half-integer coordinates, as everywhere in torch with ``align_corners=False``.
+    Sizes and factors are in (height, width) order. Pixels are squares whose centres are
+    at half-integer coordinates, as in torch with ``align_corners=False``.
 
     Args:
         output_size (int | tuple[int, int], optional): Height and width of the output,
@@ -71,9 +71,9 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             size; the output size is rounded down.
         interpolation (str): "nearest", "bilinear", "bicubic" or "area". Defaults to
             "bilinear".
-        antialias (bool): Whether to widen the interpolation kernel when the image
-            shrinks, so that it covers all input pixels (as PIL does). For "bilinear"
-            and "bicubic". Defaults to False.
+        antialias (bool): Whether the interpolation kernel gets wider when the image
+            shrinks, so that it covers all input pixels, as PIL does. For "bilinear" and
+            "bicubic". Defaults to False.
         init_cfg (dict | list[dict], optional): Initialization of the weights.
 
     Raises:
@@ -159,7 +159,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
                 f"but got a tensor of shape {tuple(x.shape)} of {x.dtype}"
             )
         height, width = x.shape[-2:]
-        self.get_output_size((height, width))  # is there one?
+        self.get_output_size((height, width))  # refuses images that are too small
         # torch computes the size from the factor itself, so that a traced or exported
         # graph follows the size of its input.
         return _interpolate(

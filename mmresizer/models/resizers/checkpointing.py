@@ -1,4 +1,4 @@
-"""Recomputation of activations in the backward pass instead of keeping them."""
+"""Activation checkpointing: recomputing activations in the backward pass."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,18 +12,18 @@ from torch.utils.checkpoint import checkpoint
 def maybe_checkpoint(
     with_cp: bool, function: Callable[[Tensor], Tensor], x: Tensor, *parts: nn.Module
 ) -> Tensor:
-    """Calls a function, and where ``with_cp`` holds again in the backward pass.
+    """Calls a function and, with ``with_cp``, calls it again in the backward pass.
 
     Args:
         with_cp (bool): Whether to recompute.
         function (Callable): Uses ``parts``, and no other batch norms.
-        x (Tensor): Its argument.
-        parts (nn.Module): The statistics of their batch norms are updated once.
+        x (Tensor): Argument of the function.
+        parts (nn.Module): Modules whose batch norms update their statistics only once.
     """
-    # The usual `x.requires_grad` would never hold here: x may be the image itself.
+    # Not `x.requires_grad`, as usual: x may be the image itself.
     if not with_cp or not torch.is_grad_enabled():
         return function(x)
-    if torch.compiler.is_compiling():  # it keeps the statistics out by itself
+    if torch.compiler.is_compiling():  # the compiler updates the statistics once
         return checkpoint(function, x, use_reentrant=False)
     return checkpoint(
         function,
@@ -35,7 +35,7 @@ def maybe_checkpoint(
 
 @contextmanager
 def _frozen_norm_stats(*parts: nn.Module) -> Iterator[None]:
-    """Keeps a recomputation from updating the running statistics a second time."""
+    """Prevents that a recomputation updates the running statistics again."""
     norms = [
         m
         for part in parts

@@ -9,7 +9,7 @@ from .base_resizer import BaseResizer
 
 @MODELS.register_module()
 class InterpolationResizer(BaseResizer):
-    """Resizes images by interpolation; it has no weights.
+    """Resizes images by interpolation. It has no weights.
 
     The arguments are those of :class:`BaseResizer`.
 

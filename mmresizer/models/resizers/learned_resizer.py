@@ -18,7 +18,7 @@ from .stem import Stem
 
 @MODELS.register_module()
 class LearnedResizer(BaseResizer):
-    """Learned resizer: interpolation plus a small CNN that is trained by the task loss.
+    """Learned resizer: interpolation plus a small CNN, trained with the task loss.
 
     From `Learning to Resize Images for Computer Vision Tasks
     <https://arxiv.org/abs/2103.09950>`_ (ICCV 2021), figure 3::
@@ -29,41 +29,39 @@ class LearnedResizer(BaseResizer):
                                                        |                     |
                                                        +---------------------+
 
-    The convolutions keep the size of their input (stride 1, zero padding), but for
-    ``stem_stride``. Those before a norm layer have no bias.
+    The convolutions keep the size of their input (stride 1, zero padding), except with
+    ``stem_stride``. Those in front of a norm layer have no bias.
 
-    On a CPU, and with ``with_cp`` on a GPU, the stem runs in tiles and its backward
-    pass computes them again; the result is differentiable once. With hooks on its
-    layers, under ``torch.compile``, in exports and with ``MMRESIZER_FAST=0`` in the
-    environment, which is read at each call, the layers run one by one
-    (:meth:`forward_plain`).
+    On a CPU, and with ``with_cp`` on a GPU, the stem runs in tiles, which the backward
+    pass computes again. The result can be differentiated once. The layers run one by
+    one (:meth:`forward_plain`) if they have hooks, under ``torch.compile``, in exports,
+    and with ``MMRESIZER_FAST=0`` in the environment, which is read at each call.
 
     Args:
         output_size (int | tuple[int, int], optional): See :class:`BaseResizer`.
         scale_factor (float | tuple[float, float], optional): See :class:`BaseResizer`.
         in_channels (int): Number of channels of input and output. Defaults to 3.
-        mid_channels (int): Number of channels inside, the paper's n. Defaults to 16.
-        num_blocks (int): Number of residual blocks, the paper's r. Defaults to 1.
-        stem_stride (int): Stride s of the stem; 1 is the paper's. With s > 1 the stem
-            costs about s squared times less: its first kernel, (6 + s) x (6 + s), is
-            centred on blocks of s x s pixels, and its output is smaller than the image
-            by s, so that 2 suits images of twice the output's size. It should divide
-            height and width, whose remainder is left out. Defaults to 1.
-        interpolation (str): See :class:`BaseResizer`; for image and features alike.
+        mid_channels (int): Number of channels inside, n in the paper. Defaults to 16.
+        num_blocks (int): Number of residual blocks, r in the paper. Defaults to 1.
+        stem_stride (int): Stride s of the stem; the paper has 1. With s > 1 the stem
+            costs about s squared times less. Its first kernel, (6 + s) x (6 + s), is
+            centred on blocks of s x s pixels. Its output is smaller than the image by a
+            factor of s, so 2 suits images of twice the output size. It should divide
+            height and width: the remainder is left out. Defaults to 1.
+        interpolation (str): See :class:`BaseResizer`; for both image and features.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
-        norm_cfg (dict, optional): Norm layer; None for none, and convolutions with
-            biases. Defaults to ``dict(type='BN')``.
-        act_cfg (dict): Activation layer. Defaults to LeakyReLU of slope 0.2.
-        with_cp (bool): Whether to recompute all of the CNN in the backward pass instead
-            of keeping its activations. Gradients and norm statistics stay the same.
+        norm_cfg (dict, optional): Norm layer. With None there are no norms, and the
+            convolutions have biases. Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation layer. Defaults to LeakyReLU with slope 0.2.
+        with_cp (bool): Whether the backward pass recomputes all of the CNN, so that its
+            activations need not be kept. Gradients and norm statistics stay the same.
             Defaults to False.
-        zero_init (bool): Whether the last convolution starts at zero, so that an
-            untrained resizer is plain interpolation. Defaults to False, as in the
-            paper.
+        zero_init (bool): Whether the last convolution starts at zero. An untrained
+            resizer is plain interpolation then. Defaults to False, as in the paper.
         residual_bound (float, optional): Bound b of what the CNN adds to the image, in
-            the units of the input: r becomes b tanh(r / b). Defaults to None, no bound,
-            as in the paper.
+            the units of the input: the residual r becomes b tanh(r / b). Defaults to
+            None, no bound, as in the paper.
         init_cfg (dict | list[dict], optional): Initialization of the weights. Defaults
             to uniform Xavier (Glorot) for convolutions, with zero biases, as in Keras.
 
@@ -160,9 +158,9 @@ class LearnedResizer(BaseResizer):
         return image + self._bound(run_path(path, self, x, resize))
 
     def forward_plain(self, x: Tensor) -> Tensor:
-        """Does the same by calling the layers one by one, as in the figure.
+        """Does the same as :meth:`forward`, layer by layer, as in the figure.
 
-        The faster paths of :meth:`forward` are tested and measured against it.
+        The fast paths are tested and measured against it.
 
         Raises:
             InputError: If ``x`` has no ``in_channels`` channels.
@@ -185,7 +183,7 @@ class LearnedResizer(BaseResizer):
         )
 
     def _resize_image(self, x: Tensor) -> tuple[Tensor, Interpolation]:
-        """Checks and interpolates images; returns also how, for the features."""
+        """Checks and interpolates images; also returns how, for the features."""
         image = self.interpolate(x)
         height, width = x.shape[2:]
         if x.shape[1] != self.in_channels:

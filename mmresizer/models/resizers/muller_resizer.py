@@ -30,7 +30,7 @@ def _is_numbers(value: Any) -> bool:
 
 @MODELS.register_module()
 class MULLERResizer(BaseResizer):
-    """MULLER resizer: interpolation plus a few band-pass details, each with 2 scalars.
+    """MULLER resizer: interpolation plus band-pass details, each with two scalars.
 
     From `MULLER: Multilayer Laplacian Resizer for Vision
     <https://arxiv.org/abs/2304.02859>`_ (ICCV 2023). With 2 layers::
@@ -43,10 +43,11 @@ class MULLERResizer(BaseResizer):
             |                                                                   |
             +-- blur(x') - x' ---- resize -- tanh(w2 * residual + b2) ----------+
 
-    The blur is Gaussian and keeps the size of its input, around which it sees black
-    (zeros), as in the authors' code. Nothing is clipped: y can leave [0, 1]. Parameters
-    are ``weight`` and ``bias``, one number a layer for all channels. A blur costs
-    2 * ``kernel_size`` multiply-accumulates for each channel of each input pixel.
+    The blur is Gaussian and keeps the size of its input. Around the input it sees zeros
+    (black), as in the authors' code. Nothing is clipped: y can leave [0, 1]. The
+    parameters ``weight`` and ``bias`` have one number per layer, for all channels. A
+    blur costs 2 * ``kernel_size`` multiply-accumulates for each channel of each input
+    pixel.
 
     A patent application covers the method (US 2024/0331091).
 
@@ -56,19 +57,19 @@ class MULLERResizer(BaseResizer):
         num_layers (int): Number of layers. Defaults to 2.
         kernel_size (int): Size of the Gaussian kernel, odd. Defaults to 5.
         sigma (float): Standard deviation of the Gaussian in pixels. Defaults to 1.0.
-        average_pool (bool): Whether each resize starts by averaging over windows, whose
-            height and width are those of the input over those of the output, rounded
-            down; if either is below 2, nothing is averaged. A traced graph keeps the
-            size of the windows. Defaults to False.
-        interpolation (str): See :class:`BaseResizer`; for image and residuals alike.
+        average_pool (bool): Whether each resize starts with an average over windows.
+            Their height and width are those of the input over those of the output,
+            rounded down; if either is below 2, nothing is averaged. A traced graph
+            keeps the size of the windows. Defaults to False.
+        interpolation (str): See :class:`BaseResizer`; for both image and residuals.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
         mean (Sequence[float], optional): What the data preprocessor subtracts from each
             channel, on a scale of 0 to 255. The layers then see images in [0, 1], and
-            the output is normalized as the input is. Defaults to None: images are in
+            the output is normalized like the input. Defaults to None: images are in
             [0, 1].
-        std (Sequence[float], optional): What the data preprocessor divides by; given
-            with ``mean``.
+        std (Sequence[float], optional): What the data preprocessor divides by. It must
+            be given with ``mean``.
         weights (Sequence[float], optional): Initial (w1, b1, w2, b2, ...). The authors'
             for a ResNet-50 are (1.892, -0.014, -11.295, 0.003). Defaults to zeros, as
             in their code: an untrained resizer is plain interpolation, and learns.
@@ -136,7 +137,7 @@ class MULLERResizer(BaseResizer):
         self.weight = nn.Parameter(torch.tensor([float(v) for v in weights[::2]]))
         self.bias = nn.Parameter(torch.tensor([float(v) for v in weights[1::2]]))
         position = torch.arange(kernel_size) - kernel_size // 2
-        # Not in checkpoints, which hold what is learned.
+        # Not saved in checkpoints, as it is not learned.
         kernel = torch.softmax(-((position / sigma) ** 2) / 2, 0)
         self.register_buffer("kernel", kernel, persistent=False)
         self._register_normalization(mean, std)
@@ -174,7 +175,7 @@ class MULLERResizer(BaseResizer):
         """See :meth:`BaseResizer.forward`.
 
         Raises:
-            InputError: If ``x`` has not as many channels as ``mean`` has numbers.
+            InputError: If ``mean`` has another number of channels than ``x``.
         """
         image = self.interpolate(x)
         if self.scale is not None and x.shape[1] != self.scale.shape[0]:
@@ -205,7 +206,7 @@ class MULLERResizer(BaseResizer):
         return (image + details).to(image.dtype)
 
     def interpolate(self, x: Tensor) -> Tensor:
-        """See :meth:`BaseResizer.interpolate`; after ``average_pool``."""
+        """Averages if ``average_pool``, then see :meth:`BaseResizer.interpolate`."""
         if not self.average_pool or x.ndim != 4 or not x.is_floating_point():
             return super().interpolate(x)
         input_size = (int(x.shape[2]), int(x.shape[3]))
@@ -213,8 +214,8 @@ class MULLERResizer(BaseResizer):
         window = [n // m if m > 0 else 0 for n, m in zip(input_size, size, strict=True)]
         if min(window) < 2:
             return super().interpolate(x)
-        # Windows that overhang the image do so evenly on both sides, as TensorFlow's
-        # "SAME" padding has it, and average over the image alone.
+        # Windows may overhang the image, evenly on both sides like TensorFlow's "SAME"
+        # padding. They average over the image alone.
         overhang = [-n % k for n, k in zip(input_size, window, strict=True)]
         x = F.avg_pool2d(
             x,
@@ -228,8 +229,7 @@ class MULLERResizer(BaseResizer):
 
     def _blur(self, x: Tensor) -> Tensor:
         """Blurs all channels, first along rows, then along columns."""
-        # A module in half precision has rounded it; with another sum than 1 it would
-        # change the brightness.
+        # Half precision rounds the kernel; unless its sum is 1, brightness changes.
         kernel = self.kernel.to(x.dtype)
         kernel = kernel / kernel.sum()
         channels, radius = x.shape[1], self.kernel_size // 2

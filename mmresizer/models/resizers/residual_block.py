@@ -1,4 +1,4 @@
-"""Residual block of the learned resizer."""
+"""The residual block of the learned resizer."""
 
 from collections import OrderedDict
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ConvNorm(nn.Sequential):
-    """A 3x3 convolution and the norm layer that makes its bias superfluous.
+    """A 3x3 convolution and a norm layer, which makes a bias needless.
 
     Args:
         channels (int): Number of channels of input and output.

@@ -1,4 +1,4 @@
-"""Helpers of the models."""
+"""Helpers for models: mounting of resizers, weights, pixels."""
 
 from .mount import get_resizer, mount_resizer, report_fresh_resizer
 from .pixels import normalize_images, restore_pixels

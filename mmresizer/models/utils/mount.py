@@ -1,4 +1,4 @@
-"""Puts a resizer into a model, and finds it there."""
+"""Mounting of a resizer in a model, and finding it there."""
 
 import logging
 
@@ -13,8 +13,8 @@ from mmresizer.utils import InputError
 def mount_resizer(model: nn.Module, resizer: dict | nn.Module) -> None:
     """Makes a foreign model (timm, Hugging Face) resize its images first.
 
-    The resizer becomes the submodule ``model.resizer``, so that it is moved, saved and
-    restored with the model, and is called before each ``model(images, ...)``.
+    The resizer becomes the submodule ``model.resizer``. It is moved, saved and restored
+    with the model, and called before each ``model(images, ...)``.
 
     Args:
         model (nn.Module): Takes images of shape (N, C, H, W) as its first argument.
@@ -25,12 +25,12 @@ def mount_resizer(model: nn.Module, resizer: dict | nn.Module) -> None:
     model.resizer = resizer if isinstance(resizer, nn.Module) else MODELS.build(resizer)
     model.register_forward_pre_hook(_resize_first_argument)
     # The library has initialized its model. Without this mark mmengine would call the
-    # `init_weights` of timm's transformers, on top of pretrained weights.
+    # `init_weights` of timm's transformers, which would replace pretrained weights.
     model.is_init = True  # type: ignore[assignment]
 
 
-# A function of the module, not a closure over a resizer: in a deep copy of the model
-# (an EMA, say) it calls the copy's own resizer.
+# It must not refer to one resizer: a deep copy of the model, such as an EMA, must call
+# its own.
 def _resize_first_argument(module: nn.Module, args: tuple) -> tuple:
     images, *others = args
     resizer: BaseResizer = module.resizer  # type: ignore[assignment]
@@ -41,7 +41,7 @@ def get_resizer(model: nn.Module) -> BaseResizer:
     """Returns the resizer of a model, wherever it is mounted.
 
     Raises:
-        InputError: If the model has none, or more than one.
+        InputError: If the model has no resizer, or more than one.
     """
     resizers = [m for m in model.modules() if isinstance(m, BaseResizer)]
     if len(resizers) != 1:
@@ -52,9 +52,9 @@ def get_resizer(model: nn.Module) -> BaseResizer:
 
 
 def report_fresh_resizer(model: nn.Module, incompatible_keys: tuple) -> None:
-    """Says after loading that the resizer was not in the checkpoint.
+    """Logs after loading that a checkpoint lacks the weights of the resizer.
 
-    A hook for :meth:`torch.nn.Module.register_load_state_dict_post_hook`.
+    It is a hook for :meth:`torch.nn.Module.register_load_state_dict_post_hook`.
     """
     parameters = dict(get_resizer(model).named_parameters())
     missing, _ = incompatible_keys

@@ -1,4 +1,4 @@
-"""Checkpoints, and whether their weights fit a model."""
+"""Loading of checkpoints, and checks that their weights fit a model."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
 
-# Part of the backbone that a checkpoint to start from must hold. Position tables, which
-# backbones adapt to the image size while loading, are the reason why it is not all.
+# A checkpoint to start from must have this share of the backbone's tensors. Not all:
+# backbones adapt position tables to the image size while they load them.
 _MIN_MATCHING_PART = 0.75
 
 
@@ -20,22 +20,22 @@ def load_checkpoint(path: str) -> dict:
     """Loads a checkpoint of weights, or of a training run.
 
     Args:
-        path (str): Local path, ``mmresizer://NAME``, or what else mmengine's loader
-            knows.
+        path (str): Local path, ``mmresizer://NAME``, or anything else that mmengine's
+            loader takes.
 
     Returns:
-        dict: The checkpoint, with the weights under "state_dict", by their names
+        dict: The checkpoint. It has the weights under "state_dict", by their names
         without the "module." of a wrapper.
 
     Raises:
-        InputError: If it cannot be loaded safely, see :mod:`mmresizer.hub.checkpoints`,
-            or has no weights.
+        InputError: If it cannot be loaded safely (:mod:`mmresizer.hub.checkpoints`), or
+            has no weights.
     """
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, "cpu", logger="silent")
     except (InputError, OSError):
         raise
-    except Exception as e:  # the loader of a scheme: no such name, a missing package
+    except Exception as e:  # from the loader of a scheme, such as a missing package
         raise InputError(
             f"cannot load the checkpoint {path!r} ({describe_error(e)})"
         ) from e
@@ -99,11 +99,11 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], what: str) ->
 
     Args:
         model (nn.Module): The model.
-        weights (Mapping[str, Tensor]): By name.
+        weights (Mapping[str, Tensor]): Weights by name.
         what (str): Where they are from, for the message.
 
     Raises:
-        InputError: If they differ from the model's.
+        InputError: If they differ from those of the model.
     """
     target = model.module if isinstance(model, BaseTTAModel) else model
     try:

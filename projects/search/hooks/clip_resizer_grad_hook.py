@@ -13,10 +13,11 @@ from mmresizer.utils import InputError
 class ClipResizerGradHook(Hook):
     """Clips the gradient of the resizer alone.
 
-    It is a sum over all pixels, and far larger than the backbone's. ``clip_grad`` of
-    the optimizer wrapper clips the norm over the whole model, so that a large gradient
-    of the resizer would slow the backbone, and one that the head rules is no bound for
-    the resizer. A resizer without parameters is left alone.
+    The gradient of the resizer is a sum over all pixels, and far larger than that of
+    the backbone. ``clip_grad`` of the optimizer wrapper clips the norm over the whole
+    model: a large gradient of the resizer would slow the backbone, and a norm that the
+    head dominates would not bound the resizer. A resizer without parameters is left
+    alone.
 
     Args:
         max_norm (float): Largest 2-norm over the resizer's parameters.
@@ -31,11 +32,11 @@ class ClipResizerGradHook(Hook):
         self.max_norm = max_norm
 
     def before_train(self, runner: Runner) -> None:
-        """Has the optimizer clip before each of its steps."""
+        """Makes the optimizer clip before each of its steps."""
         parameters = list(get_resizer(runner.model).parameters())
 
-        # Not a stage of hooks: between backward pass and step there is none, and here
-        # mixed precision has unscaled the gradient and accumulation is done.
+        # Hooks of the Runner have no stage between backward pass and step. Here mixed
+        # precision has unscaled the gradient, and accumulation is done.
         def clip(*_) -> None:
             clip_grad_norm_(parameters, self.max_norm)
 

@@ -1,4 +1,4 @@
-"""Exact statistics of the batch norms of a part of the model, at each validation."""
+"""Exact statistics of batch norms, in a part of the model, at each validation."""
 
 from copy import deepcopy
 
@@ -22,20 +22,20 @@ _PARTS = ("all", "resizer", "rest")
 class RecomputeNormsHook(Hook):
     """Recomputes the statistics of batch norms with the weights at the epoch's end.
 
-    The running ones lag behind weights that change fast. MMPretrain's ``PreciseBNHook``
-    does the same for the whole model, but with the images that training would see next.
-    This one loads its own. It draws random numbers, but beside ``RecordRunHook``, which
-    sets them at each iteration, training goes on as if it were not there: runs of a
-    comparison with and without it differ in the validation alone.
+    The running statistics lag behind weights that change fast. MMPretrain's
+    ``PreciseBNHook`` does the same for the whole model, but uses the images that
+    training would see next. This hook loads its own images. It draws random numbers,
+    but ``RecordRunHook`` sets these at each iteration. So the runs of a comparison with
+    and without this hook differ in the validation alone.
 
     Args:
-        part (str): Whose norms: "all", "resizer" or "rest" (all but the resizer).
-            Defaults to "all".
-        num_samples (int): Number of training images, a batch or more; at most all are
-            taken. Defaults to 8192.
+        part (str): The part with the norms: "all", "resizer" or "rest" (all but the
+            resizer). Defaults to "all".
+        num_samples (int): Number of training images, at least a batch; all of them if
+            there are fewer. Defaults to 8192.
 
     Raises:
-        InputError: If an argument is out of its range; before training, if
+        InputError: If an argument is out of its range or, before training, if
             ``num_samples`` is less than a batch.
     """
 
