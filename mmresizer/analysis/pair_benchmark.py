@@ -13,12 +13,12 @@ from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
 from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
-from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.tables import write_csv
 
 from .costs import check_input_size, input_size
 from .detector_costs import take_images_alone
-from .timing import check_device_option, measure_latencies
+from .timing import measure_latencies
 
 
 @dataclass
@@ -67,7 +67,7 @@ def benchmark_pairs(
         InputError: If a config has no baseline or no fixed input size, ``out`` is no
             CSV file or there is no such device.
     """
-    check_device_option(device)
+    check_device(device)
     if out is not None and Path(out).suffix != ".csv":
         raise InputError(f"--out must be a .csv file, but got {out!r}")
     pairs = [(path, find_baseline(path)) for path in configs]

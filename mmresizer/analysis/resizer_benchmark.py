@@ -24,10 +24,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
-from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.tables import make_row, make_table, write_csv
 
-from .timing import check_device_option, time_in_turns
+from .timing import time_in_turns
 
 # What is measured; those of the first line are the learned resizer.
 RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
@@ -152,7 +152,7 @@ def benchmark_resizer(
     Raises:
         InputError: If there is no such device or model, or ONNX Runtime is missing.
     """
-    check_device_option(device)
+    check_device(device)
     if any(arm.module == "onnxruntime" for arm in arms):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(

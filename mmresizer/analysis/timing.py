@@ -6,18 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from mmresizer.utils import InputError
-
-
-def check_device_option(device: str) -> None:
-    """Checks the ``--device`` of a benchmark.
-
-    Raises:
-        InputError: If it is "cuda" and there is no such device.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda needs a CUDA device, and none is visible")
-
 
 def time_in_turns(
     timers: Sequence[Timer], repeats: int, min_seconds: float = 0.0

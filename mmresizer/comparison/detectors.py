@@ -108,11 +108,25 @@ def _compare(
     ]
     for run in runs:
         run.check()
-    ends = Scheduler(runs, executor, lambda ends: None).train()
-    _check_ends(ends)
+    ends = Scheduler(runs, executor).train()
+    if failed := [
+        f"{run.title} ({end['status']}: {end['reason']})"
+        for run, end in ends.items()
+        if end["status"] != "finished"
+    ]:
+        raise InputError(
+            f"no tables without the runs that did not finish: {', '.join(failed)}; the "
+            f"log of each is below {str(folder / 'runs')!r}"
+        )
     costs = dict(zip(configs, _measure_costs(runs[: len(configs)]), strict=True))
     rows = [
-        _make_row(run, ends[run], costs[name])
+        {
+            "config": name,
+            "seed": run.seed,
+            **{metric: ends[run][recorded] for metric, recorded in _RECORDED.items()},
+            **costs[name],
+            **{key: ends[run][key] for key in ("machine", "date")},
+        }
         for name in configs
         for run in runs
         if run.arm == name
@@ -120,27 +134,6 @@ def _compare(
     write_csv(folder / "results.csv", rows)
     write_atomically(folder / "summary.md", summarize(folder / "results.csv"))
     return rows
-
-
-def _check_ends(ends: dict[Run, dict[str, Any]]) -> None:
-    """Checks that all runs have finished: the table has no gaps."""
-    faults = [
-        f"{run.title} ({end['status']}: {end['reason']}; its log is in "
-        f"{str(run.folder)!r})"
-        for run, end in ends.items()
-        if end["status"] != "finished"
-    ]
-    if faults:
-        raise InputError(
-            f"no table without the runs that did not finish: {', '.join(faults)}; the "
-            "same command repeats those that failed, but not those that diverged"
-        )
-
-
-def _make_row(run: Run, end: dict[str, Any], costs: dict[str, Any]) -> dict[str, Any]:
-    precisions = {name: end[recorded] for name, recorded in _RECORDED.items()}
-    where = {name: end[name] for name in ("machine", "date")}
-    return {"config": run.arm, "seed": run.seed, **precisions, **costs, **where}
 
 
 def summarize(path: Path) -> str:
@@ -250,9 +243,10 @@ class _Predictor(nn.Module):
         return self.detector(images, self.samples, mode="predict")
 
 
-def _measure_costs(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _measure_costs(runs: Sequence[Run]) -> list[dict[str, float]]:
     """Counts and times trained models; ratios are to the first one."""
-    costs, models, batches = [], [], []
+    costs: list[dict[str, float]] = []
+    models, batches = [], []
     for run in runs:
         size = input_size(run.cfg)
         assert size is not None  # see _load
@@ -271,10 +265,7 @@ def _measure_costs(runs: Sequence[Run]) -> list[dict[str, Any]]:
         models.append(_Predictor(model, data["data_samples"]))
         batches.append(data["inputs"])
     times = measure_latencies(models, batches)
-    ratios = [
-        round(median(row[i] / row[0] for row in times), 3) for i in range(len(costs))
-    ]
-    return [
-        {**cost, "latency_ratio": ratio}
-        for cost, ratio in zip(costs, ratios, strict=True)
-    ]
+    for i, cost in enumerate(costs):
+        ratio = median(row[i] / row[0] for row in times)
+        cost["latency_ratio"] = round(ratio, 3)
+    return costs

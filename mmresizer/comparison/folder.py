@@ -15,9 +15,6 @@ from mmresizer.utils.files import make_folder
 def work_folder(work_dir: str) -> Iterator[Path]:
     """Makes the folder of a comparison, and keeps other processes out of it.
 
-    Args:
-        work_dir (str): The folder; the messages call it ``--work-dir``.
-
     Yields:
         Path: Its absolute path.
 
@@ -44,11 +41,5 @@ def work_folder(work_dir: str) -> Iterator[Path]:
 
 
 def run_folder(folder: Path, arm: str, seed: int) -> Path:
-    """Returns the folder of a run.
-
-    Args:
-        folder (Path): Of the comparison.
-        arm (str): Name of the arm, as a folder.
-        seed (int): Seed of the comparison.
-    """
+    """Returns the folder of a run in that of its comparison."""
     return folder / "runs" / arm / f"seed{seed}"

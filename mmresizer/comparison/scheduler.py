@@ -28,24 +28,19 @@ class Scheduler:
         runs (list[Run]): All runs, each behind its parent.
         executor (Executor): What starts the runs.
         save (Callable): Gets how the runs have ended, in order, after each that ends.
-
-    Attributes:
-        waiting (list[Run]): What is not started yet.
-        running (dict[Run, Any]): The handles of the executor.
-        ended (dict[Run, Result]): How each run has ended.
     """
 
     def __init__(
         self,
         runs: list[Run],
         executor: Executor,
-        save: Callable[[dict[Run, Result]], None],
+        save: Callable[[dict[Run, Result]], None] = lambda ends: None,
     ):
         self._runs, self._executor, self._save = runs, executor, save
         self._display = ProgressDisplay(runs)
-        self.waiting = list(runs)
-        self.running: dict[Run, Any] = {}
-        self.ended: dict[Run, Result] = {}
+        self._waiting = list(runs)
+        self._running: dict[Run, Any] = {}  # with the handles of the executor
+        self._ended: dict[Run, Result] = {}
 
     def train(self) -> dict[Run, Result]:
         """Trains, and returns how each run has ended, in order.
@@ -55,42 +50,39 @@ class Scheduler:
                 on is ended.
         """
         with interrupted_by_sigterm(), self._display:
-            self._skip_settled()
+            for run in self._runs:
+                if (result := run.settled_result()) is not None:
+                    self._end(run, result, before=True)
             try:
-                while self.waiting or self.running:
+                while self._waiting or self._running:
                     self._fill_slots()
                     self._collect()
                     self._display.update()
                     time.sleep(_POLL_SECONDS)
             finally:
-                for handle in self.running.values():
+                for handle in self._running.values():
                     self._executor.stop(handle)
         return self._in_order()
 
-    def _skip_settled(self) -> None:
-        for run in self._runs:
-            if (result := run.settled_result()) is not None:
-                self._skip(run, result)
-
     def _fill_slots(self) -> None:
         slots = self._executor.slots()
-        for run in list(self.waiting):
-            if len(self.running) >= slots:
+        for run in list(self._waiting):
+            if len(self._running) >= slots:
                 return
-            if run.parent is None or run.parent in self.ended:
+            if run.parent is None or run.parent in self._ended:
                 self._start(run)
 
     def _start(self, run: Run) -> None:
         """Starts a run, unless it cannot be or need not be trained."""
+        parent = self._ended[run.parent] if run.parent is not None else None
         try:
             settled = run.settled_result()
         except InputError as e:  # its result stays; the others go on
             self._end(run, _failure(str(e)))
             return
-        parent = self.ended[run.parent] if run.parent is not None else None
         if settled is not None:
             # Stage 1 was lost, and is again what it was.
-            self._skip(run, settled)
+            self._end(run, settled, before=True)
         elif parent is not None and parent["status"] != "finished":
             # Not noted: its result may be older than a lost stage 1.
             reason = f"stage 1 {parent['status']}: {parent['reason']}"
@@ -104,42 +96,32 @@ class Scheduler:
         except Exception as e:  # a full disk, say
             self._end(run, run.end("failed", f"{type(e).__name__}: {e}"))
             return
-        self.waiting.remove(run)
-        self.running[run] = handle
+        self._waiting.remove(run)
+        self._running[run] = handle
         self._display.start(run)
 
     def _collect(self) -> None:
-        """Takes in what has ended since the last look."""
-        for run, handle in list(self.running.items()):
+        for run, handle in list(self._running.items()):
             status = self._executor.poll(handle)
             if status is not None:
+                del self._running[run]
                 self._end(run, find_result(run, status))
 
-    def _skip(self, run: Run, result: Result) -> None:
-        self.waiting.remove(run)
-        self.ended[run] = result
-        self._display.end(run, result, settled_before=True)
-
-    def _end(self, run: Run, result: Result) -> None:
-        if run in self.running:
-            del self.running[run]
-        else:
-            self.waiting.remove(run)
-        self.ended[run] = result
-        self._display.end(run, result)
-        self._save(self._in_order())
+    def _end(self, run: Run, result: Result, before: bool = False) -> None:
+        """Notes how a run has ended, now or in an earlier call."""
+        if run in self._waiting:
+            self._waiting.remove(run)
+        self._ended[run] = result
+        self._display.end(run, result, settled_before=before)
+        if not before:
+            self._save(self._in_order())
 
     def _in_order(self) -> dict[Run, Result]:
-        return {run: self.ended[run] for run in self._runs if run in self.ended}
+        return {run: self._ended[run] for run in self._runs if run in self._ended}
 
 
 def find_result(run: Run, status: int | str) -> Result:
-    """Returns what the process of a run noted or, if it did not, why it ended.
-
-    Args:
-        run (Run): The run.
-        status (int | str): From :meth:`Executor.poll`.
-    """
+    """Returns what the process of a run noted or, if it did not, why it ended."""
     fault = ""
     for _ in range(_LATE_POLLS if status == 0 else 1):
         try:

@@ -46,7 +46,7 @@ def test_two_runs_go_on_at_the_same_time(replace_training, tmp_path):
     replace_training(meet)
     runs = [make_run(tmp_path, name) for name in "ab"]
     executor = LocalExecutor(threads=3, jobs=2)
-    ends = Scheduler(runs, executor, lambda ends: None).train()
+    ends = Scheduler(runs, executor).train()
     assert [end["status"] for end in ends.values()] == ["finished"] * 2
     assert [end["threads"] for end in ends.values()] == [3, 3]
 

@@ -12,7 +12,7 @@ def no_sleep(monkeypatch):
 
 
 def train(runs, executor):
-    return Scheduler(runs, executor, lambda ends: None).train()
+    return Scheduler(runs, executor).train()
 
 
 def test_stage1_that_comes_out_different_leaves_other_runs_alone(tmp_path):

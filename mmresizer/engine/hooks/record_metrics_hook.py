@@ -68,18 +68,12 @@ class RecordMetricsHook(Hook):
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
-        """Writes the record.
-
-        Raises:
-            RuntimeError: If the validation has not given a metric.
-        """
-        found = metrics or {}
-        if absent := [name for name in self.metrics if name not in found]:
+        """Writes the record, if no metric is missing."""
+        if absent := set(self.metrics) - set(metrics or {}):
             raise RuntimeError(
-                f"the validation gives no {', '.join(absent)}, as if the model had "
-                "predicted nothing"
+                f"the validation gives no {min(absent)}, as if nothing were predicted"
             )
-        self._write({name: found[name] for name in self.metrics})
+        self._write({name: metrics[name] for name in self.metrics})  # type: ignore[index]
 
     def _write(self, record: dict[str, Any]) -> None:
         write_atomically(self.out_dir / "record.json", json.dumps(record))
