@@ -53,6 +53,8 @@ def test_finds_the_tools():
     assert len(TOOLS) > 15
 
 
-@pytest.mark.parametrize("path", [*TOOLS, ROOT / "conftest.py"], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [*TOOLS, ROOT / "tests" / "conftest.py"], ids=lambda p: p.stem
+)
 def test_mmresizer_is_imported_before_torch(path):
     assert first_package(path) == "mmresizer"

@@ -81,7 +81,7 @@ def test_the_package_and_tools():
 
 
 def test_the_tests():
-    found = collect("tests/**/*.py", "conftest.py")
+    found = collect("tests/**/*.py")
     declared = EXTRAS | read_requirements("tests")
     ours = {path.stem.lower() for path in ROOT.glob("tests/**/*.py")}
     for names in found.values():
