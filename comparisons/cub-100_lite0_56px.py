@@ -1,6 +1,6 @@
 _base_ = ["_base_/detail.py"]
 
-config = "mmresizer::cub_100/bilinearx4_efficientnet-lite0_1xb64_cub-100_56px.py"
+config = "mmresizer::cub_100/bilinear-aax4_efficientnet-lite0_1xb64_cub-100_56px.py"
 
 # From ImageNet weights the resizer starts as interpolation, by the recipe.
 _recipe = dict(

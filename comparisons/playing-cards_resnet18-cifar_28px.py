@@ -1,5 +1,5 @@
 _base_ = ["_base_/detail.py"]
 
 config = (
-    "mmresizer::playing_cards/bilinearx8_resnet18-cifar_1xb256_playing-cards_28px.py"
+    "mmresizer::playing_cards/bilinear-aax8_resnet18-cifar_1xb256_playing-cards_28px.py"
 )

@@ -11,7 +11,7 @@ seeds = [0, 1, 2]
 _mean, _std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 _baselines = [
     dict(name="antialiased", baseline=True, resizer=dict(antialias=True)),
-    dict(name="bilinear", baseline=True),
+    dict(name="bilinear", baseline=True, resizer=dict(antialias=False)),
     dict(
         name="bicubic, antialiased",
         baseline=True,
@@ -26,10 +26,12 @@ _baselines = [
     dict(
         name="MULLER",
         baseline=True,
-        resizer=dict(type="mmresizer.MULLERResizer", mean=_mean, std=_std),
+        resizer=dict(
+            type="mmresizer.MULLERResizer", mean=_mean, std=_std, antialias=False
+        ),
     ),
 ]
-_learned = dict(type="mmresizer.LearnedResizer")
+_learned = dict(type="mmresizer.LearnedResizer", antialias=False)
 _pooled = dict(_learned, antialias=True)
 _strided = dict(_pooled, stem_stride=2)
 # As in the paper; then with features that are pooled over the whole patch.

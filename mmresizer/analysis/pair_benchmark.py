@@ -93,7 +93,7 @@ def find_baseline(path: str) -> str:
         InputError: If the config is no learned one or its baseline is missing.
     """
     config = Path(path)
-    baseline = config.with_name(re.sub("^resizer(?=x)", "bilinear", config.name))
+    baseline = config.with_name(re.sub("^resizer(?=(-aa)?x)", "bilinear", config.name))
     if baseline == config or not baseline.is_file():
         raise InputError(
             f"the config {path!r} must be a learned one, resizerx..., with its "

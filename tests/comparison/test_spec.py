@@ -364,7 +364,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
                     ]
                 }
             ),
-            r"custom_hooks\[0\] of arm 'bilinear' \(interval .* must be at least 1",
+            r"custom_hooks\[0\] of arm 'bilinear' \(interval must be an int of 1",
         ),
         (
             dict(options={"custom_hooks": dict(type="EMAHook")}),

@@ -10,7 +10,7 @@ from mmresizer.config.loading import load_config
 from mmresizer.utils.cli import add_config_options
 
 NAME = re.compile(
-    r"(?P<resizer>resizer|muller|bilinear|bilinear-aa|bicubic)x(?P<factor>[\d.]+)"
+    r"(?P<resizer>resizer|resizer-aa|muller|bilinear|bilinear-aa|bicubic)x(?P<factor>[\d.]+)"
     r"_(?P<backbone>[\w-]+?)_(?P<gpus>\d+)xb(?P<batch>\d+)(?P<setting>-[\w-]+)?"
     r"_(?P<dataset>[a-z0-9-]+)_(?P<output>\d+)px"
 )

@@ -27,6 +27,7 @@ CONFIGS = list_configs(ROOT)
 REPRESENTATIVES = pick_representatives(CONFIGS)
 TYPES = {
     "resizer": ("mmresizer.LearnedResizer", "bilinear", False),
+    "resizer-aa": ("mmresizer.LearnedResizer", "bilinear", True),
     "bilinear": ("mmresizer.InterpolationResizer", "bilinear", False),
     "bilinear-aa": ("mmresizer.InterpolationResizer", "bilinear", True),
     "bicubic": ("mmresizer.InterpolationResizer", "bicubic", False),
@@ -42,6 +43,7 @@ BACKBONES = {
     "inception-v2": ("mmresizer.InceptionV2", {}),
     "mobilenet-v2": ("MobileNetV2", {"widen_factor": 1.0}),
     "resnet18": ("ResNet", {"depth": 18}),
+    "resnet18-cifar": ("ResNet_CIFAR", {"depth": 18}),
     "resnet18-cifar-w16": ("ResNet_CIFAR", {"depth": 18, "base_channels": 16}),
     "resnet50": ("ResNet", {"depth": 50}),
     "swin-base": ("SwinTransformer", {"arch": "base", "img_size": 384}),
@@ -67,6 +69,8 @@ DATASETS = {
     "cats-dogs-subset": ("CustomDataset", 2),
     "coco": ("CocoDataset", 80),
     "cub": ("CUB", 200),
+    "cub-100": ("mmresizer.InMemoryImages", 100),
+    "deep-pcb-patches": ("mmresizer.InMemoryImages", 6),
     "degraded-cats-dogs": ("mmresizer.DegradedImages", None),
     "degraded-flowers12": ("mmresizer.DegradedImages", None),
     "degraded-textures": ("mmresizer.DegradedTextures", None),
@@ -75,6 +79,7 @@ DATASETS = {
     "imagenette": ("mmresizer.Imagenette", 10),
     "imagewoof": ("mmresizer.Imagewoof", 10),
     "in1k": ("ImageNet", 1000),
+    "playing-cards": ("mmresizer.InMemoryImages", 53),
     "textured-shapes": ("mmresizer.TexturedShapes", 4),
 }
 METADATA = {
@@ -130,11 +135,14 @@ def test_finds_the_representatives():
         "cats_dogs": 4,
         "coco": 5,
         "cub": 3,
+        "cub_100": 1,
+        "deep_pcb": 1,
         "degraded": 1,
         "fine_textures": 1,
         "flowers": 3,
         "imagenet": 4,
         "imagenette": 1,
+        "playing_cards": 1,
         "textured_shapes": 1,
     }
 
@@ -218,9 +226,9 @@ def test_baseline(path):
 
     Interpolation is bilinear, and bicubic before models of quality, as in the paper.
     """
-    baseline = path.with_name(re.sub(r"^[a-z-]+x", "bilinearx", path.name))
+    baseline = path.with_name(re.sub(r"^[a-z]+", "bilinear", path.name))
     if not baseline.exists():
-        baseline = path.with_name(re.sub(r"^[a-z-]+x", "bicubicx", path.name))
+        baseline = path.with_name(re.sub(r"^[a-z]+", "bicubic", path.name))
     configs = [load_once(p).to_dict() for p in (path, baseline)]
     resizers = [cfg["model"].pop("resizer") for cfg in configs]
     assert configs[0] == configs[1]
@@ -367,7 +375,7 @@ FINETUNED = [
 
 
 def test_finds_finetuned_configs():
-    assert len(FINETUNED) == 10 + 4
+    assert len(FINETUNED) == 10 + 5
 
 
 @pytest.mark.parametrize("path", params(FINETUNED))

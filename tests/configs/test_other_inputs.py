@@ -31,11 +31,22 @@ LINES = [
 ]
 
 
+# Their images have one size, or stay in memory at one: the line sets the output.
+IN_MEMORY = ("cub_100", "deep_pcb", "playing_cards")
+
+
 def test_finds_the_lines():
     """Objects of textured_shapes are drawn at one size."""
     families = {path.name for path in (ROOT / "configs").glob("[!_]*")}
     assert {family for family, _ in LINES} == families - {"textured_shapes"}
-    assert len(LINES) == 10  # two data sets of degraded images
+    assert len(LINES) == 10 + len(IN_MEMORY)  # two data sets of degraded images
+
+
+@pytest.mark.parametrize("family", IN_MEMORY)
+def test_line_sets_the_output(family):
+    (command,) = read_commands(family)
+    resizer = MODELS.build(load_at(command, 40).model.resizer)
+    assert resizer.get_output_size((96, 96)) == (40, 40)
 
 
 def load_image(dataset, folder):
@@ -50,7 +61,10 @@ def load_image(dataset, folder):
     return pipeline(dict(img_path=path, img=image, img_shape=image.shape[:2]))["inputs"]
 
 
-@pytest.mark.parametrize(("family", "i"), [line for line in LINES if line[0] != "coco"])
+@pytest.mark.parametrize(
+    ("family", "i"),
+    [line for line in LINES if line[0] not in ("coco", *IN_MEMORY)],
+)
 @pytest.mark.parametrize("n", [None, 288])
 def test_line_sets_the_input(family, i, n, tmp_path):
     """The pipelines deliver n x n px, and the resizer the size in the name."""

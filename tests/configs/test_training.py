@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from mmresizer.apis import train_model
 from mmresizer.datasets import Imagenette, Imagewoof
+from mmresizer.datasets.preparation.deep_pcb import DEFECTS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -68,6 +69,33 @@ def make_cub(root):
     for name, values in tables.items():
         lines = [f"{i} {value}\n" for i, value in enumerate(values, 1)]
         (root / name).write_text("".join(lines))
+
+
+def write_photos(root, names):
+    """Images of the size of CUB's copy and more."""
+    write_images(root, names)
+    for name in names:
+        image = cv2.imread(str(root / name))
+        cv2.imwrite(str(root / name), cv2.resize(image, (240, 240)))
+
+
+def make_cub_100(root):
+    names = [f"bird{i}/{i}.jpg" for i in range(4)]
+    write_photos(root / "images", names)
+    make_lists(root, names)
+
+
+def make_playing_cards(root):
+    names = [f"train/card{i}/{i}.jpg" for i in range(4)]
+    write_photos(root, names)
+    make_lists(root, names)
+
+
+def make_lists(root, names):
+    lines = [f"{name} {i}\n" for i, name in enumerate(names)]
+    (root / "meta").mkdir()
+    for split in ("train", "val"):
+        (root / "meta" / f"{split}.txt").write_text("".join(lines))
 
 
 def make_ava(root):
@@ -148,6 +176,11 @@ FAMILIES = {
     "resizerx4_resnet18-cifar-w16_1xb32-aspect_degraded-cats-dogs_80px": (
         make_images_to_degrade
     ),
+    "resizer-aax8_resnet18-cifar_1xb256_deep-pcb-patches_12px": lambda root: (
+        make_class_folders(root, DEFECTS)
+    ),
+    "resizer-aax8_resnet18-cifar_1xb256_playing-cards_28px": make_playing_cards,
+    "resizer-aax4_efficientnet-lite0_1xb64_cub-100_56px": make_cub_100,
 }
 # Configs that train at another input, by the line on the page of their family.
 OTHER_INPUTS = {
@@ -219,7 +252,7 @@ def test_two_iterations(name, tmp_path, monkeypatch):
         "val_dataloader.dataset.indices": 2,
     }
     cfg.merge_from_dict(changes)
-    cfg.model.backbone.pop("init_cfg", None)  # published weights
+    cfg.model.get("backbone", cfg.model).pop("init_cfg", None)  # published weights
     train_model(cfg)
     saved = torch.load(
         tmp_path / "work_dir" / "epoch_1.pth", map_location="cpu", weights_only=False

@@ -115,7 +115,7 @@ def test_official_split(folder):
         names(split="train", on_fault="raise")
     (folder / "b_test.jpgl").write_text("<html>")
     with pytest.raises(
-        InputError, match=r"b_test\.jpgl' must have a name of the table"
+        InputError, match=r"b_test\.jpgl' must have one name of the table"
     ):
         names(split="test")
 

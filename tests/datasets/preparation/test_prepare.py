@@ -3,16 +3,16 @@
 import errno
 import re
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from mmresizer.datasets import Imagenette
 from mmresizer.datasets.preparation import SOURCES, check_dataset, prepare_dataset
 from mmresizer.datasets.preparation import imagenette as module
-from mmresizer.utils import InputError, unpack
+from mmresizer.utils import InputError
 
 NAME, FOLDER = "imagenette-160", "imagenette2-160"
 FILES = {
@@ -140,11 +140,11 @@ def image_too_few(publish, monkeypatch):
 
 
 def disk_full(publish, monkeypatch):
-    def copy(file, output):
+    def copy(file, output, *args):
         output.write(b"a part")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(unpack, "shutil", SimpleNamespace(copyfileobj=copy))
+    monkeypatch.setattr(tarfile, "copyfileobj", copy)
 
 
 FAULTS = {

@@ -5,4 +5,4 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 
-model = dict(resizer=dict(output_size=12), head=dict(num_classes=6))
+model = dict(resizer=dict(output_size=12, antialias=True), head=dict(num_classes=6))

@@ -5,4 +5,4 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 
-model = dict(resizer=dict(output_size=28), head=dict(num_classes=53))
+model = dict(resizer=dict(output_size=28, antialias=True), head=dict(num_classes=53))
