@@ -1,11 +1,13 @@
 import sys
 
 
+@pytest.mark.slow
 def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
     """Two processes with parts of different size; the tiled path runs on CPUs too."""
     script = tmp_path / "sync_bn.py"
     script.write_text(f"""
 import sys
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
