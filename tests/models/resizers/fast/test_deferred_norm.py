@@ -1,5 +1,7 @@
 import sys
 
+import pytest
+
 
 @pytest.mark.slow
 def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
@@ -7,7 +9,6 @@ def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
     script = tmp_path / "sync_bn.py"
     script.write_text(f"""
 import sys
-import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
