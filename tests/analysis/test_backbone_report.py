@@ -41,6 +41,7 @@ def test_all_trainable_backbones_pass():
     assert failed == ["SparseResNet", "SparseConvNeXt"]
 
 
+@pytest.mark.slow
 def test_run(tmp_path, capsys):
     names = ["XCiT", "LeNet5", "TIMMBackbone"]
     rows = check_backbones(names, str(tmp_path / "table.csv"))

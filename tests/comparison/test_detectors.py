@@ -69,11 +69,6 @@ CONFIGS = [
 ]
 
 
-@pytest.fixture
-def mmdet():
-    pytest.importorskip("mmdet", reason="needs mmdet (setup_env.sh --detection)")
-
-
 def test_a_run_is_validated_at_its_end(tmp_path):
     """With the seed itself, as the published ones."""
     cfg = Config(
@@ -93,13 +88,15 @@ def test_a_run_is_validated_at_its_end(tmp_path):
     assert hook.metrics[:2] == ["coco/bbox_mAP", "coco/bbox_mAP_50"]
 
 
-def test_names_the_runs_that_failed(mmdet, tmp_path):
+@pytest.mark.detection
+def test_names_the_runs_that_failed(tmp_path):
     with pytest.raises(InputError, match="no tables without the runs that") as e:
         compare_detectors(CONFIGS, str(tmp_path / "out"), (0, 1), Executor("failed"))
     assert str(e.value).count("(failed: a reason)") == 4
     assert not (tmp_path / "out" / "results.csv").exists()
 
 
+@pytest.mark.detection
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
@@ -114,7 +111,7 @@ def test_names_the_runs_that_failed(mmdet, tmp_path):
         ),
     ],
 )
-def test_refuses_a_config_before_anything_is_trained(mmdet, tmp_path, lines, expected):
+def test_refuses_a_config_before_anything_is_trained(tmp_path, lines, expected):
     other = tmp_path / "other.py"
     other.write_text(f"_base_ = [{CONFIGS[1]!r}]\n{lines}\n")
     with pytest.raises(InputError, match=expected):

@@ -58,6 +58,7 @@ def test_stage1_has_its_own_options(load):
     assert spec.arms[0].cfg.train_cfg.max_epochs == 8
 
 
+@pytest.mark.slow
 def test_matches_flops(load):
     """No other size costs nearer to what the learned arm costs."""
     larger = dict(name="larger", baseline=True, match_flops="learned")

@@ -65,7 +65,7 @@ def load_image(dataset, folder):
     ("family", "i"),
     [line for line in LINES if line[0] not in ("coco", *IN_MEMORY)],
 )
-@pytest.mark.parametrize("n", [None, 288])
+@pytest.mark.parametrize("n", [pytest.param(None, marks=pytest.mark.zoo), 288])
 def test_line_sets_the_input(family, i, n, tmp_path):
     """The pipelines deliver n x n px, and the resizer the size in the name."""
     command = read_commands(family)[i]

@@ -94,6 +94,7 @@ def run_process(rank, address, out):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_and_an_uneven_split(tmp_path):
     address = f"file://{tmp_path / 'store'}"
     mp.spawn(run_process, (address, tmp_path / "found.pt"), nprocs=2)

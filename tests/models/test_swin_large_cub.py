@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import resource, sys
 import mmresizer, torch
@@ -45,6 +47,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 
 
+@pytest.mark.slow
 def test_forward_and_backward_at_768_px(tmp_path):
     """Loads a checkpoint in the pretraining's format; one step of a batch of 1."""
     done = subprocess.run(

@@ -1,6 +1,9 @@
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_sync_bn_equals_the_doubled_batch(run, tmp_path):
     """Two processes with parts of different size; the tiled path runs on CPUs too."""
     script = tmp_path / "sync_bn.py"
