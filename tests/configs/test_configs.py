@@ -25,6 +25,8 @@ from mmresizer.registry import MODELS
 ROOT = Path(__file__).parents[2]
 CONFIGS = list_configs(ROOT)
 REPRESENTATIVES = pick_representatives(CONFIGS)
+# In a name; "-aa" and the factor follow.
+KIND = r"^[a-z]+?(?=(-aa)?x\d)"
 TYPES = {
     "resizer": ("mmresizer.LearnedResizer", "bilinear", False),
     "resizer-aa": ("mmresizer.LearnedResizer", "bilinear", True),
@@ -226,9 +228,9 @@ def test_baseline(path):
 
     Interpolation is bilinear, and bicubic before models of quality, as in the paper.
     """
-    baseline = path.with_name(re.sub(r"^[a-z]+", "bilinear", path.name))
+    baseline = path.with_name(re.sub(KIND, "bilinear", path.name))
     if not baseline.exists():
-        baseline = path.with_name(re.sub(r"^[a-z]+", "bicubic", path.name))
+        baseline = path.with_name(re.sub(KIND, "bicubic", path.name))
     configs = [load_once(p).to_dict() for p in (path, baseline)]
     resizers = [cfg["model"].pop("resizer") for cfg in configs]
     assert configs[0] == configs[1]
