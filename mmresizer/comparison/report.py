@@ -27,10 +27,11 @@ from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import describe_machine
 from mmresizer.visualization import draw_resizers
 
+from .arm import Arm
 from .overview import show_difference, show_interval
 from .plots import plot_comparison
 from .runs import STAGE1, WEIGHTS, Run
-from .spec import Arm, Spec
+from .spec import Spec
 from .statistics import (
     MIN_SEEDS,
     PairedDifference,
