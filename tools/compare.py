@@ -10,8 +10,9 @@ from mmengine.logging import MMLogger
 
 from mmresizer.comparison.compare import compare
 from mmresizer.comparison.executors import LocalExecutor, RayExecutor
-from mmresizer.comparison.report import render, write_report
+from mmresizer.comparison.report import write_report
 from mmresizer.comparison.spec import load_spec
+from mmresizer.comparison.summary_page import render
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, positive_int
 
