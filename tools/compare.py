@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mmresizer.comparison.cli import INTERRUPTED, add_executor_options, make_executor
 from mmresizer.comparison.compare import compare
-from mmresizer.comparison.report import render, write_report
+from mmresizer.comparison.report import write_report
 from mmresizer.comparison.spec import load_spec
+from mmresizer.comparison.summary_page import render
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options
 

@@ -27,10 +27,10 @@ from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import describe_machine
 from mmresizer.visualization import draw_resizers
 
-from .overview import show_difference, show_interval
+from .arm import Arm
 from .plots import plot_comparison
 from .runs import STAGE1, WEIGHTS, Run
-from .spec import Arm, Spec
+from .spec import Spec
 from .statistics import (
     MIN_SEEDS,
     PairedDifference,
@@ -39,6 +39,7 @@ from .statistics import (
     paired_difference,
     worst_drop,
 )
+from .summary_page import render
 
 _NUM_PICTURES = 4
 _MAX_LATENCY_ERROR = 0.15
@@ -300,8 +301,8 @@ def summarize(
 
     Returns:
         dict[str, Any]: The facts, and lists "arms", "differences" and "failures",
-        "stage1" (its accuracy) and "same_data". Accuracies in percent;
-        those of one seed have no interval.
+        "stage1" (its accuracy) and "same_data". Accuracies are in percent. "top1" of an
+        arm is [mean, low, high], [value] where one seed has finished, or None.
 
     Raises:
         InputError: If arms of one input size were validated on different images.
@@ -424,124 +425,3 @@ def _same_data(finished: pd.DataFrame, arms: pd.DataFrame) -> bool:
             if seen.setdefault((inputs[run.arm], run.seed, epoch), data) != data:
                 return False
     return True
-
-
-def render(summary: dict[str, Any]) -> str:
-    """Writes a summary down in Markdown."""
-    seeds = ", ".join(map(str, summary["seeds"]))
-    where = summary["holdout"] or "the validation set"
-    lines = [
-        f"# {summary['name']}",
-        "",
-        f"Top-1 accuracy (%) after the last epoch on {summary['images']} images "
-        f"({where}); no checkpoint is picked. Seeds {seeds}. Intervals: 95 %.",
-        "",
-    ]
-    if summary["weights"]:
-        reached = summary["stage1"]
-        reached = f", which reaches {show_interval(reached)}" if reached else ""
-        lines += [f"All arms start from {summary['weights']}{reached}.", ""]
-    lines += [
-        "| arm | input | output | parameters of resizer | in all | GMAC of resizer "
-        "| in all | latency ratio | after epoch 1 | top-1 | worst drop of an epoch |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for arm in summary["arms"]:
-        name = f"{arm['arm']} (baseline)" if arm["baseline"] else arm["arm"]
-        first, drop = (
-            "-" if arm[key] is None else f"{arm[key]:.1f}"
-            for key in ("first_epoch", "worst_drop")
-        )
-        ratio = arm["latency_ratio"]
-        ratio = "-" if ratio is None else f"{ratio:.2f}"
-        count = arm["seeds"]
-        number = len(summary["seeds"])
-        note = f" ({count} of {number} seeds)" if count < number else ""
-        lines.append(
-            f"| {name} | {arm['input']} | {arm['output']} | {arm['resizer_params']:,} "
-            f"| {arm['params']:,} | {arm['resizer_gmac']:.4f} | {arm['gmac']:.4f} "
-            f"| {ratio} | {first} | {show_interval(arm['top1'])}{note} | {drop} |"
-        )
-    baselines = [arm["arm"] for arm in summary["arms"] if arm["baseline"]]
-    machine = summary["arms"][0]["latency_machine"]
-    where = f" ({machine})" if machine else ""
-    lines += [
-        "",
-        "GMAC: 10^9 multiply-accumulates for one image. Latency: inference of batches "
-        f"of 8, over that of {baselines[0]}{where}. Worst drop: the deepest fall of "
-        "one epoch below the best before it, in points, in any seed, after "
-        f"{summary['warmup_epochs']} epoch(s) of warm-up. *After epoch 1*: the mean "
-        "over the seeds.",
-        "",
-        "## Differences",
-        "",
-        "In points, paired by seed and by image. The interval holds both of its "
-        "columns to the right: Student's t over the seeds, and a bootstrap over seeds "
-        "and images. A verdict needs both on one side of zero; of twenty arms without "
-        "an effect, one may get it by chance. *All epochs*: of the mean over the "
-        "epochs, by the seeds. McNemar: exact p, a seed each.",
-        "",
-        "| arm | baseline | difference | over seeds | seeds and images | all epochs | "
-        "McNemar | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    # A baseline against the others is beside the point, but for the first of its input.
-    first_baseline: dict[str, str] = {}
-    for row in summary["differences"]:
-        first_baseline.setdefault(row["arm"], row["baseline"])
-    shown = [
-        row
-        for row in summary["differences"]
-        if row["arm"] not in baselines or row["baseline"] == first_baseline[row["arm"]]
-    ]
-    for row in shown:
-        spans = [
-            f"{span[1]:+z.1f} to {span[2]:+z.1f}"
-            for span in (row["over_seeds"], row["bootstrap"])
-        ]
-        over_epochs = row["all_epochs"]
-        over_epochs = show_difference(over_epochs) if over_epochs else "-"
-        p_values = ", ".join(f"{p:.3f}" for p in row["mcnemar"])
-        lines.append(
-            f"| {row['arm']} | {row['baseline']} "
-            f"| {show_difference(row['difference'])} "
-            f"| {spans[0]} | {spans[1]} | {over_epochs} | {p_values} "
-            f"| {row['verdict']} |"
-        )
-    lines += ["", "In words:", ""]
-    lines += [f"- {row['words']}" for row in shown if row["arm"] not in baselines]
-    judged = {row["arm"] for row in shown}
-    sizes = {arm["input"] for arm in summary["arms"] if arm["baseline"]}
-    few = f"it has no {MIN_SEEDS} seeds in common with a baseline of its input size"
-    lines += [
-        f"- {arm['arm']} has no verdict: "
-        + (
-            f"{few} ({arm['seeds']} of {len(summary['seeds'])} have finished)."
-            if arm["input"] in sizes
-            else f"no baseline has inputs of {arm['input']}."
-        )
-        for arm in summary["arms"]
-        if not arm["baseline"] and arm["arm"] not in judged
-    ]
-    if summary["failures"]:
-        lines += ["", "## Runs that did not finish", ""]
-        lines += [
-            f"- {run['arm']}, seed {run['seed']}: {run['status']}, {run['reason']}"
-            for run in summary["failures"]
-        ]
-    same = (
-        "All arms of a seed and an input size saw the same images in the same order in "
-        "each epoch that they share, augmentation in the pipeline included (by "
-        "checksum)."
-        if summary["same_data"]
-        else "**The arms of a seed did not see the same images.**"
-    )
-    lines += [
-        "",
-        same,
-        "",
-        f"Trained on {'; '.join(summary['machines']) or '-'}, "
-        f"{' to '.join(summary['dates'][:1] + summary['dates'][1:][-1:]) or '-'}.",
-        "",
-    ]
-    return "\n".join(lines)

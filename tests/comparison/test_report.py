@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from mmresizer.comparison.report import render, summarize, write_report
+from mmresizer.comparison.report import summarize, write_report
+from mmresizer.comparison.summary_page import render
 from mmresizer.utils import InputError
 
 FACTS = dict(

@@ -10,8 +10,9 @@ import torch
 
 from mmresizer.analysis.costs import build_model_to_count
 from mmresizer.analysis.flops import count_macs
-from mmresizer.comparison import spec as spec_module
-from mmresizer.comparison.spec import load_spec, match_flops
+from mmresizer.comparison import matching
+from mmresizer.comparison.matching import match_flops
+from mmresizer.comparison.spec import load_spec
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 
@@ -89,7 +90,7 @@ def test_matches_flops_with_sizes_that_the_backbone_takes(
         return SimpleNamespace(total=SimpleNamespace(macs=100 * (output // 32)))
 
     arm = replace(load().arms[0], macs=0)
-    monkeypatch.setattr(spec_module, "model_costs", model_costs)
+    monkeypatch.setattr(matching, "model_costs", model_costs)
     assert match_flops(arm, macs).output_size == (size, size)
 
 
@@ -386,7 +387,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(options={"val_evaluator": None}), "val_evaluator must be a dict or a li"),
         (
             dict(options={"train_cfg.type": "EpochBasedTrainLop"}),
-            "train_cfg.type must be a training loop, .* got 'EpochBasedTrainLop'",
+            "train_cfg.type must be a training loop, .* is 'EpochBasedTrainLop'",
         ),
     ],
 )
