@@ -210,7 +210,9 @@ class Run:
         cfg.default_hooks = hooks
         cfg.train_cfg.update(val_begin=self.first_validation, val_interval=1)
         cfg.train_cfg.pop("dynamic_intervals", None)
-        cfg.dump(str(self.folder / "config.py"))
+        # Unformatted: mmengine's formatter takes Ctrl-C for an error of syntax.
+        plain = Config(cfg.to_dict(), format_python_code=False)
+        write_atomically(self.folder / "config.py", plain.pretty_text)
 
     def end(self, status: str, reason: str = "") -> dict[str, Any]:
         """Notes how the run ended, as far as the disk allows; see :func:`end_run`."""

@@ -1,5 +1,7 @@
 """Runs that an earlier call has left, without training any."""
 
+import signal
+
 import pytest
 from mmengine.config import Config
 from stand_ins import finish, make_run
@@ -88,3 +90,23 @@ def test_prepares_what_a_comparison_needs(prepare, tmp_path):
     assert cfg.custom_hooks[-1] == dict(
         type="mmresizer.RecordRunHook", out_dir=str(tmp_path / "run")
     )
+
+
+def test_ctrl_c_is_not_lost_while_a_run_is_prepared(demo_config, tmp_path):
+    """mmengine's formatter, which took most of the time, made it a SyntaxError."""
+    run = Run("arm", 3, tmp_path / "run", Config.fromfile(demo_config("bilinearx4")))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupted = 0
+    try:
+        for delay in range(1, 100):  # in ms, longer than it takes
+            signal.setitimer(signal.ITIMER_REAL, delay / 1000)
+            try:
+                run.prepare()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                break
+            except KeyboardInterrupt:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted
