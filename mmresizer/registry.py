@@ -4,8 +4,39 @@ Write the prefix in configs (``type='mmresizer.LearnedResizer'``). The name then
 resolves under any default scope, whether ``mmpretrain``, ``mmdet`` or ``mmresizer``.
 """
 
-from mmengine.registry import Registry
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry, init_default_scope
 from mmpretrain import registry as mmpretrain_registry
+
+
+def enter_scope(cfg: Config) -> None:
+    """Makes names resolve as in a run of a config.
+
+    New-style configs, in pure Python, have classes in place of names, and may have None
+    as ``default_scope``: as in the Runner, none is entered then, and each registry
+    resolves the names of its own package.
+    """
+    scope = cfg.get("default_scope", "mmengine")
+    if scope is not None:
+        init_default_scope(scope)
+
+
+def find_class(registry: Registry, kind: Any) -> Any:
+    """Returns what the ``type`` of a config means: a name, or a class itself.
+
+    Args:
+        registry (Registry): Where a name is looked up, in the scope that was entered.
+        kind (Any): The ``type``.
+
+    Returns:
+        Any: The class or function; None if there is none of that name.
+    """
+    if not isinstance(kind, str):
+        return kind
+    with registry.switch_scope_and_registry(None) as current:
+        return current.get(kind)
 
 
 def _child(name: str, package: str) -> Registry:

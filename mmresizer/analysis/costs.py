@@ -15,6 +15,7 @@ from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
 from mmresizer.models import BaseResizer, ResizerDetector
 from mmresizer.models.utils import get_resizer
+from mmresizer.registry import DATASETS, enter_scope, find_class
 from mmresizer.utils import InputError
 
 from .detector_costs import prepare_to_count
@@ -25,9 +26,6 @@ DEFAULT_SIZE = (224, 224)
 
 # Sides of the squares that published classifiers are made for, most frequent first.
 _USUAL_SIDES = (224, 384, 256, 448, 32, 512, 240, 288, 320, 336, 299, 518)
-
-# Datasets that make images of a size of their own.
-_MADE = {f"mmresizer.{cls.__name__}": cls for cls in (DegradedTextures, FineTextures)}
 
 # Transforms that deliver the size in their config: 1 if as (height, width), -1 if as
 # (width, height).
@@ -236,8 +234,10 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
     while "pipeline" not in dataset and isinstance(dataset.get("dataset"), dict):
         dataset = dataset["dataset"]
     image_size = None
-    made = _MADE.get(str(dataset.get("type")))
-    if made is not None:
+    enter_scope(cfg)
+    made = find_class(DATASETS, dataset.get("type"))
+    # These make images of a size of their own.
+    if made in (DegradedTextures, FineTextures):
         default = signature(made).parameters["image_size"].default
         image_size = (dataset.get("image_size", default),) * 2
     pipeline = dataset.get("pipeline") or []

@@ -13,7 +13,6 @@ import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image as PillowImage
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from mmresizer.datasets.transforms import LoadImage
 from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
+from mmresizer.registry import enter_scope
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, describe_error
 from mmresizer.utils.files import write_atomically
@@ -162,7 +162,7 @@ def _build_pipeline(cfg: Config) -> list:
         transforms = cfg.test_dataloader.dataset.pipeline
     except AttributeError as e:
         raise InputError(f"the config {name} has no test pipeline") from e
-    init_default_scope(cfg.get("default_scope", "mmpretrain"))
+    enter_scope(cfg)
     try:
         return [TRANSFORMS.build(transform) for transform in transforms]
     except InputError:

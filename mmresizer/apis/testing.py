@@ -16,6 +16,7 @@ from mmresizer.config.building import (
     set_dataloader_defaults,
 )
 from mmresizer.config.checks import check_data, check_settings, find_task
+from mmresizer.config.run_checks import check_topk
 from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.models.utils import check_trained_weights
 from mmresizer.utils import InputError
@@ -65,6 +66,7 @@ def evaluate_model(
     cfg.resume = False
     runner = build_runner(cfg)
     check_test_classes(runner, cfg)
+    check_topk(runner.model, runner.test_evaluator)
     if out and out_item == "pred":
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
     metrics = runner.test()

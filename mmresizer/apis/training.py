@@ -3,6 +3,7 @@
 import torch
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper
 from torch import nn
 
 from mmresizer.analysis.costs import check_input_size
@@ -12,14 +13,16 @@ from mmresizer.config.building import (
     build_training,
     set_dataloader_defaults,
 )
-from mmresizer.config.checks import (
-    check_data,
+from mmresizer.config.checks import check_data, check_settings
+from mmresizer.config.resuming import (
     check_resume,
-    check_settings,
+    check_resumed_settings,
     find_checkpoint_to_resume,
 )
+from mmresizer.config.run_checks import check_training
 from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.models.utils import check_initial_weights
+from mmresizer.registry import OPTIM_WRAPPERS, find_class
 from mmresizer.utils import InputError
 
 
@@ -42,7 +45,8 @@ def train_model(cfg: Config) -> nn.Module:
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
     check_settings(cfg, ("train_dataloader", "train_cfg", "optim_wrapper"), "train")
-    amp = cfg.optim_wrapper.get("type") == "AmpOptimWrapper"
+    kind = cfg.optim_wrapper.get("type")
+    amp = find_class(OPTIM_WRAPPERS, kind) is AmpOptimWrapper
     if amp and not torch.cuda.is_available():
         raise InputError(
             "AMP (AmpOptimWrapper) needs a CUDA device, and none is visible"
@@ -58,6 +62,9 @@ def train_model(cfg: Config) -> nn.Module:
     del model
     runner = build_runner(cfg)
     build_training(runner, cfg)
+    schedulers = check_training(runner)
+    if cfg.get("resume"):
+        check_resumed_settings(runner, schedulers, cfg.load_from)
     model = runner.train()
     del runner
     if is_model_wrapper(model):

@@ -214,8 +214,8 @@ def _load(path: str) -> Config:
     """Loads and checks a config."""
     cfg = load_config(path)
     evaluator = cfg.get("val_evaluator")
-    kind = str(evaluator.get("type")) if isinstance(evaluator, dict) else ""
-    if not kind.endswith("CocoMetric"):
+    kind = evaluator.get("type") if isinstance(evaluator, dict) else ""
+    if not str(getattr(kind, "__name__", kind)).endswith("CocoMetric"):
         raise InputError(
             f"the val_evaluator of {path!r} must be a CocoMetric, but got {evaluator!r}"
         )

@@ -22,11 +22,13 @@ from torch.utils.data import DataLoader
 from mmresizer import registry
 from mmresizer.analysis.costs import build_model_to_count, check_input_size
 from mmresizer.config.checks import check_data
+from mmresizer.models import IQAHead
 from mmresizer.models.utils import check_initial_weights
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_keys
 
 from .runs import named_weights
-from .schema import check_is_file, check_keys
+from .schema import check_is_file
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 # What a run sets itself, and what has to look at the data.
@@ -71,7 +73,7 @@ def check_outline(cfg: Config, who: str) -> None:
     accepts = "a dict or a list of them"
     demand("val_evaluator", accepts, lambda v: v and isinstance(v, Mapping | list))
     head = cfg.model.get("head") or {}
-    if str(head.get("type")).endswith("IQAHead"):
+    if registry.find_class(registry.MODELS, head.get("type")) is IQAHead:
         raise InputError(
             f"{who}: a comparison is of top-1 accuracies and needs a classifier, but "
             f"the head is of type {head['type']!r}"

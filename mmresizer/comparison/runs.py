@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 from mmresizer.models.utils import load_checkpoint
-from mmresizer.registry import DATASETS
+from mmresizer.registry import DATASETS, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
 
@@ -190,7 +190,7 @@ class Run:
         # With worker processes the random numbers of the images are the workers' own,
         # and the same for all arms; the model draws from the main process.
         loader = cfg.train_dataloader
-        dataset = DATASETS.get(str(loader.dataset.get("type")))
+        dataset = find_class(DATASETS, loader.dataset.get("type"))
         if not getattr(dataset, "keeps_own_rng", False):
             loader.num_workers = max(1, loader.get("num_workers", 0))
             loader.persistent_workers = True

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mmresizer.config.loading import load_config
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_keys
 
 from .statistics import MIN_SEEDS
 
@@ -157,15 +158,6 @@ def read_spec_file(path: str, options: dict | None = None) -> SpecFile:
     raw.pop("launcher", None)
     raw = {key: value for key, value in raw.items() if not key.startswith("_")}
     return _read(f"the spec {path!r}", SpecFile, raw)
-
-
-def check_keys(what: str, keys: Iterable[str], accepted: Iterable[str]) -> None:
-    """Raises InputError if a key is not among those that are accepted."""
-    for key in keys:
-        if key not in accepted:
-            raise InputError(
-                f"{what} has an unknown key {key!r}; accepted are {', '.join(accepted)}"
-            )
 
 
 def check_is_file(what: str, path: str) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmresizer.registry import MODELS, RUNNERS
+from mmresizer.registry import MODELS, RUNNERS, enter_scope
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
 
@@ -114,7 +113,7 @@ def build_model(cfg: Config) -> nn.Module:
     """
     if cfg.get("model") is None:
         raise InputError(f"the config {cfg.filename} has no `model`")
-    init_default_scope(cfg.get("default_scope", "mmengine"))
+    enter_scope(cfg)
     model_cfg = deepcopy(cfg.model)
     if cfg.get("data_preprocessor") is not None:  # as the Runner does
         model_cfg.setdefault("data_preprocessor", deepcopy(cfg.data_preprocessor))

@@ -1,6 +1,5 @@
 """Checks of a config before a run writes anything."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
@@ -8,18 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import print_log
-from mmengine.registry import init_default_scope
 from mmpretrain.models import BaseClassifier
-from torch import nn
 
 from mmresizer.models.detectors import ResizerDetector
-from mmresizer.models.utils import check_trained_weights, load_checkpoint
-from mmresizer.registry import MODELS
+from mmresizer.registry import DATASETS, MODELS, enter_scope, find_class
 from mmresizer.utils import InputError
-
-# Datasets that write their folder if it is missing.
-_SELF_WRITING = ("mmresizer.TexturedShapes",)
 
 
 def find_task(cfg: Config) -> Literal["classification", "detection"]:
@@ -32,13 +24,9 @@ def find_task(cfg: Config) -> Literal["classification", "detection"]:
     if not isinstance(model, dict):
         raise InputError(f"the config {cfg.filename} has no `model`")
     model = model.get("module", model)  # test-time augmentation wraps it
-    init_default_scope(cfg.get("default_scope", "mmengine"))
+    enter_scope(cfg)
     kind = model.get("type")
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            cls = registry.get(kind)
-    else:
-        cls = kind
+    cls = find_class(MODELS, kind)
     if isinstance(cls, type) and issubclass(cls, ResizerDetector):
         return "detection"
     is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
@@ -85,7 +73,8 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
     """
     for name in dataloaders:
         for dataset in _iter_datasets(cfg.get(name) or {}):
-            if dataset.get("type") in _SELF_WRITING:
+            cls = find_class(DATASETS, dataset.get("type"))
+            if getattr(cls, "writes_own_folder", False):
                 continue
             root = dataset.get("data_root")
             prefix = dataset.get("data_prefix") or ""
@@ -114,42 +103,3 @@ def _iter_datasets(node) -> Iterator[ConfigDict]:
     elif isinstance(node, list | tuple):
         for child in node:
             yield from _iter_datasets(child)
-
-
-def find_checkpoint_to_resume(work_dir: str) -> str:
-    """Returns the last checkpoint of a training run.
-
-    Raises:
-        InputError: If the run has saved none.
-    """
-    record = Path(work_dir) / "last_checkpoint"
-    if not record.is_file():
-        raise InputError(
-            f"nothing to resume: {work_dir!r} has no checkpoint; start without "
-            "--resume, or name a checkpoint"
-        )
-    saved = record.read_text().strip()
-    # The run may have been moved, or started from another folder.
-    beside = record.parent / os.path.basename(saved)
-    path = saved if os.path.isfile(saved) else str(beside)
-    if not os.path.isfile(path):
-        raise InputError(
-            f"nothing to resume: {saved!r}, named in {str(record)!r}, is gone"
-        )
-    return path
-
-
-def check_resume(model: nn.Module, path: str) -> None:
-    """Checks that training of a model can continue from a checkpoint.
-
-    Raises:
-        InputError: If the checkpoint has weights only, or weights of another model.
-    """
-    absent = {"meta", "message_hub", "optimizer"} - load_checkpoint(path).keys()
-    if absent:
-        raise InputError(
-            f"{path!r} is no training checkpoint (no {', '.join(sorted(absent))}); "
-            "to start from its weights, set load_from instead of --resume"
-        )
-    check_trained_weights(model, path)
-    print_log(f"Resume from {path}", logger="current", level=logging.INFO)

@@ -2,7 +2,9 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.hub import get_config
@@ -32,6 +34,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
         )
     try:
         cfg = Config.fromfile(path)
+        _import_classes(cfg._cfg_dict)
     except Exception as e:  # a config is a program and may raise anything
         reason = describe_error(e)
         if "mmdet is not installed" in reason:
@@ -45,6 +48,14 @@ def load_config(path: str, options: dict | None = None) -> Config:
             f"{options} do not fit the config {path!r} ({describe_error(e)})"
         ) from e
     return cfg
+
+
+def _import_classes(node: Any) -> None:
+    """Imports the classes of a new-style config, which else happens at their use."""
+    values = node.values() if isinstance(node, Mapping) else node
+    for value in values:
+        if isinstance(value, Mapping | list | tuple):
+            _import_classes(value)
 
 
 def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:

@@ -71,6 +71,8 @@ class TexturedShapes(CocoDataset):
             else, such as the dataset with other arguments.
     """
 
+    writes_own_folder = True
+
     METAINFO = {  # noqa: RUF012 (the base class's)
         "classes": _CLASSES,
         "palette": [(220, 20, 60), (0, 0, 230), (250, 170, 30), (0, 160, 60)],

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from scipy import stats
 
 from mmresizer.models.losses import earth_movers_distance
 from mmresizer.registry import METRICS
 from mmresizer.utils import InputError
+
+# From these, the hooks that look for the best checkpoint know whether more is better.
+for hook in (CheckpointHook, EarlyStoppingHook):
+    hook._default_greater_keys = [*hook._default_greater_keys, "PLCC", "SRCC", "KRCC"]
+    hook._default_less_keys = [*hook._default_less_keys, "MSE", "EMD"]
 
 
 @METRICS.register_module()

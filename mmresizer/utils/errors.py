@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -42,14 +43,36 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(words)}, got {value!r}")
 
 
+def check_keys(what: str, keys: Iterable[str], accepted: Iterable[str]) -> None:
+    """Checks that all keys are among those that are accepted.
+
+    Raises:
+        InputError: If one is not.
+    """
+    names = tuple(accepted)
+    for key in keys:
+        if key not in names:
+            raise InputError(
+                f"{what} has an unknown key {key!r}; accepted are {', '.join(names)}"
+            )
+
+
 def one_line(error: BaseException) -> str:
     """Returns what an exception says, without line breaks."""
     return " ".join(str(error).split())
 
 
 def describe_error(error: BaseException) -> str:
-    """Returns the type of an exception and what it says, without line breaks."""
-    return f"{type(error).__name__}: {one_line(error)}"
+    """Returns the type of an exception and what it says, without line breaks.
+
+    One that says nothing is described by the function that raised it.
+    """
+    reason = one_line(error)
+    if not reason and (frames := [*traceback.walk_tb(error.__traceback__)]):
+        frame, line = frames[-1]
+        code = frame.f_code
+        reason = f"raised by {code.co_qualname}, {code.co_filename}, line {line}"
+    return f"{type(error).__name__}: {reason}"
 
 
 @contextmanager

@@ -1,37 +1,8 @@
 import pytest
-import torch
 from mmengine.config import Config
-from torch import nn
 
-from mmresizer.config.checks import (
-    check_data,
-    check_resume,
-    find_checkpoint_to_resume,
-)
+from mmresizer.config.checks import check_data
 from mmresizer.utils import InputError
-
-
-def test_resume(tmp_path):
-    path = str(tmp_path / "weights.pth")
-    model = nn.Linear(2, 3)
-    torch.save({"state_dict": model.state_dict(), "meta": {}}, path)
-    with pytest.raises(
-        InputError, match=r"no training checkpoint \(no message_hub, opt"
-    ):
-        check_resume(model, path)
-
-
-def test_find_checkpoint_to_resume(tmp_path):
-    with pytest.raises(InputError, match=r"nothing to resume.*has no checkpoint"):
-        find_checkpoint_to_resume(str(tmp_path))
-    (tmp_path / "last_checkpoint").write_text("elsewhere/epoch_3.pth")
-    with pytest.raises(
-        InputError, match=r"'elsewhere/epoch_3.pth', named in .* is gone"
-    ):
-        find_checkpoint_to_resume(str(tmp_path))
-    # The folder was moved: the file lies beside its record.
-    (tmp_path / "epoch_3.pth").touch()
-    assert find_checkpoint_to_resume(str(tmp_path)) == str(tmp_path / "epoch_3.pth")
 
 
 def test_data_in_wrappers(tmp_path):

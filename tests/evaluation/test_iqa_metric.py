@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from scipy import stats
 
 from mmresizer.evaluation import IQAMetric
@@ -104,3 +105,18 @@ def test_two_processes_and_an_uneven_split(tmp_path):
 def test_refuses_another_power():
     with pytest.raises(InputError, match="emd_r must be 1 or 2, got 0"):
         IQAMetric(emd_r=0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule"),
+    [
+        ("PLCC", "greater"),
+        ("SRCC", "greater"),
+        ("KRCC", "greater"),
+        ("MSE", "less"),
+        ("EMD", "less"),
+    ],
+)
+def test_hooks_know_which_is_best(metric, rule):
+    assert CheckpointHook(save_best=f"iqa/{metric}").rules == [rule]
+    assert EarlyStoppingHook(monitor=f"iqa/{metric}").rule == rule

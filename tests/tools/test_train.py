@@ -180,6 +180,31 @@ def test_loads_plain_weights(run_tool, demo_config, save_weights, tmp_path):
         ),
         ({"train_dataloader": None}, "has no `train_dataloader`"),
         ({"load_from": "absent.pth"}, "'absent.pth' does not exist"),
+        (
+            {"param_scheduler": [dict(type="CosineLR")]},
+            "cannot build param_scheduler .*'CosineLR is not in",
+        ),
+        (
+            {"param_scheduler": [dict(type="StepLR", step=2)]},
+            "cannot build param_scheduler .*unexpected keyword argument 'step'",
+        ),
+        (
+            {"default_hooks.checkpoint": dict(type="CheckpointHook", intervall=2)},
+            "CheckpointHook has an unknown key 'intervall'; accepted are .*interval,",
+        ),
+        (
+            {"optim_wrapper.clip_grad": dict(max=1)},
+            "clip_grad has an unknown key 'max'; accepted are max_norm",
+        ),
+        (
+            {"val_evaluator": dict(type="Accuracy", topk=(1, 9))},
+            "topk of the metric Accuracy must be at most .* classes, 8, got 9",
+        ),
+        (
+            {"model.head.cal_acc": True, "model.head.topk": (1, 10)},
+            "topk of model.head must be at most the number of classes, 8, got 10",
+        ),
+        ({"train_cfg.val_interval": 0}, "val_interval must be an int of 1 or more"),
     ],
 )
 def test_refuses_configs(demo_config, tmp_path, options, sentence):

@@ -1,0 +1,86 @@
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from mmresizer.apis import train_model
+from mmresizer.config.loading import load_config
+from mmresizer.config.resuming import check_resume, find_checkpoint_to_resume
+from mmresizer.utils import InputError
+
+
+def test_resume(tmp_path):
+    path = str(tmp_path / "weights.pth")
+    model = nn.Linear(2, 3)
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, path)
+    with pytest.raises(
+        InputError, match=r"no training checkpoint \(no message_hub, opt"
+    ):
+        check_resume(model, path)
+
+
+def test_find_checkpoint_to_resume(tmp_path):
+    with pytest.raises(InputError, match=r"nothing to resume.*has no checkpoint"):
+        find_checkpoint_to_resume(str(tmp_path))
+    (tmp_path / "last_checkpoint").write_text("elsewhere/epoch_3.pth")
+    with pytest.raises(
+        InputError, match=r"'elsewhere/epoch_3.pth', named in .* is gone"
+    ):
+        find_checkpoint_to_resume(str(tmp_path))
+    # The folder was moved: the file lies beside its record.
+    (tmp_path / "epoch_3.pth").touch()
+    assert find_checkpoint_to_resume(str(tmp_path)) == str(tmp_path / "epoch_3.pth")
+
+
+def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):
+    """mmengine would take the checkpoint's settings, whatever the config says."""
+    cosine = dict(type="CosineAnnealingLR", T_max=2, end=2)
+    config = demo_config(
+        param_scheduler=[cosine],
+        custom_hooks=None,
+        **{"train_cfg.max_epochs": 1, "train_dataloader.dataset.num_samples": 8},
+    )
+
+    def train(resume=True, **changes):
+        cfg = load_config(str(config), changes)
+        cfg.work_dir = str(tmp_path / "run")
+        cfg.resume, cfg.load_from = resume, None
+        train_model(cfg)
+
+    train(resume=False)
+    train()
+    *_, log = sorted((tmp_path / "run").glob("*/*.log"))
+    assert re.search(
+        "Nothing is left to train: .*epoch_1.pth is of epoch 1, and .*max_epochs is 1",
+        log.read_text(),
+    )
+    longer = {"train_cfg.max_epochs": 2}
+    for changes, sentence in [
+        (
+            {"param_scheduler.0.T_max": 4},
+            "^T_max of CosineAnnealingLR was 2 .* is 4 in",
+        ),
+        (
+            {"param_scheduler.0.end": 4},
+            r"^end of .* \(max_epochs, .*\) was 2 .* is 4 in",
+        ),
+        (
+            {"param_scheduler": [cosine] * 2},
+            "has 1 schedulers, the config 2",
+        ),
+        ({"optim_wrapper.optimizer.lr": 1.0}, r"base_values of .* and is \[1.0\] in"),
+        ({"optim_wrapper.optimizer.weight_decay": 0.5}, "weight_decay of .* is 0.5 in"),
+        (
+            {"optim_wrapper.paramwise_cfg": dict(norm_decay_mult=0.5)},
+            "checkpoint has 1 groups of parameters, the config",
+        ),
+    ]:
+        with pytest.raises(InputError, match=sentence):
+            train(**longer, **changes)
+    train(**longer)
+    last = torch.load(tmp_path / "run" / "epoch_2.pth", weights_only=False)
+    # The middle of half a cosine, from the optimizer's 0.002 to 0.
+    (group,) = last["optimizer"]["param_groups"]
+    assert group["lr"] == pytest.approx(0.001)
+    assert last["meta"]["epoch"] == 2
