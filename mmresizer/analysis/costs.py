@@ -246,6 +246,22 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
     return pipeline_size(pipeline, image_size)
 
 
+def fixed_input_size(cfg: Config, name: str) -> tuple[int, int]:
+    """Returns :func:`input_size` of a config that must have one.
+
+    Args:
+        cfg (Config): The config.
+        name (str): What it is called, for the message.
+
+    Raises:
+        InputError: If it has none.
+    """
+    size = input_size(cfg)
+    if size is None:
+        raise InputError(f"the test pipeline of {name} must deliver a fixed size")
+    return size
+
+
 def _fill_scale(transform: dict) -> dict:
     """Returns a transform that makes the largest landscape image of any image."""
     scale = transform.get("scale")

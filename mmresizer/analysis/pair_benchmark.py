@@ -16,7 +16,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.tables import write_csv
 
-from .costs import check_input_size, input_size
+from .costs import check_input_size, fixed_input_size
 from .detector_costs import take_images_alone
 from .timing import measure_latencies
 
@@ -106,9 +106,7 @@ def _measure(
     path: str, baseline: str, batch_size: int, device: str, repeats: int
 ) -> PairMeasurement:
     cfg = load_config(path)
-    size = input_size(cfg)
-    if size is None:
-        raise InputError(f"the test pipeline of {path} must deliver a fixed size")
+    size = fixed_input_size(cfg, path)
     check_input_size(cfg)
     torch.manual_seed(0)
     images = torch.rand(batch_size, 3, *size, device=device)

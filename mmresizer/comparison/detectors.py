@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
-from mmresizer.analysis.costs import build_model_to_count, input_size, model_costs
+from mmresizer.analysis.costs import build_model_to_count, fixed_input_size, model_costs
 from mmresizer.analysis.timing import measure_latencies
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import check_data, find_task
@@ -225,8 +225,7 @@ def _load(path: str) -> Config:
     check_int(f"train_cfg.max_epochs of {path!r}", epochs, 1)
     check_data(cfg, "train_dataloader", "val_dataloader")
     build_model(cfg)
-    if input_size(cfg) is None:
-        raise InputError(f"the test pipeline of {path!r} must deliver a fixed size")
+    fixed_input_size(cfg, repr(path))
     return cfg
 
 
@@ -248,8 +247,7 @@ def _measure_costs(runs: Sequence[Run]) -> list[dict[str, float]]:
     costs: list[dict[str, float]] = []
     models, batches = [], []
     for run in runs:
-        size = input_size(run.cfg)
-        assert size is not None  # see _load
+        size = fixed_input_size(run.cfg, run.arm)
         resizer, _, _, total = model_costs(build_model_to_count(run.cfg), size)
         costs.append(
             dict(

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmresizer.analysis.costs import input_size, model_costs
+from mmresizer.analysis.costs import fixed_input_size, input_size, model_costs
 from mmresizer.config.loading import load_named_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
@@ -200,11 +200,7 @@ def _set_input_size(cfg: Config, size: int) -> None:
 def _resolve(entry: ArmEntry, base: str, cfg: Config, start: str | None) -> Arm:
     """Checks an arm, which starts from the weights ``start``, if they are known yet."""
     model = dry_build(cfg, f"arm {entry.name!r}", start)
-    size = input_size(cfg)
-    if size is None:
-        raise InputError(
-            f"the test pipeline of arm {entry.name!r} must deliver a fixed size"
-        )
+    size = fixed_input_size(cfg, f"arm {entry.name!r}")
     return Arm(
         name=entry.name,
         baseline=entry.baseline,

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmresizer.analysis.costs import (
     ModelCosts,
-    input_size,
+    fixed_input_size,
     model_costs,
 )
 from mmresizer.config.checks import find_task, has_mmdet
@@ -103,9 +103,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         raise InputError(
             f"the dataset {dataset!r} of {name} must be one of {', '.join(_DATASETS)}"
         )
-    size = input_size(cfg)
-    if size is None:
-        raise InputError(f"the test pipeline of {name} must deliver a fixed size")
+    size = fixed_input_size(cfg, name)
     key = (str(cfg.model), size)
     if key not in costs:
         costs[key] = model_costs(cfg, size)
