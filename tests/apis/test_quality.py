@@ -38,7 +38,7 @@ def folder(tmp_path):
 def iqa(tmp_path, save_weights):
     """Writes a config with a small model and its weights; returns both paths."""
 
-    def iqa(loader="mmresizer.LoadImage", **head):
+    def iqa(loader="mmresizer.LoadImageFromFile", **head):
         head = dict(type="mmresizer.IQAHead", in_channels=64) | head
         # Scores that differ between images, without a training.
         head["init_cfg"] = dict(type="Normal", layer="Linear", std=1.0)
@@ -90,7 +90,7 @@ def predict_by_hand(config, weights, path):
         return model(((bgr - mean) / std)[None])[0]
 
 
-@pytest.mark.parametrize("loader", ["mmresizer.LoadImage", "LoadImageFromFile"])
+@pytest.mark.parametrize("loader", ["mmresizer.LoadImageFromFile", "LoadImageFromFile"])
 def test_scores_are_those_of_the_model(folder, iqa, loader):
     """Mean and standard deviation of the softmax; files in the order of their names."""
     config, weights = iqa(loader)
