@@ -25,7 +25,7 @@ from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, describe_error
-from mmresizer.utils.files import write_atomically
+from mmresizer.utils.files import printable, write_atomically
 from mmresizer.utils.machine import check_device
 
 from .batches import LoadedImages, run_in_batches
@@ -361,8 +361,7 @@ def _make_thumbnail(image: np.ndarray) -> PillowImage.Image:
 
 def _shorten(name: str, font: ImageFont.FreeTypeFont) -> str:
     """Cuts the middle out of a name that is wider than a thumbnail."""
-    name = name.encode(errors="replace").decode()
-    short = name
+    short = name = printable(name)
     for kept in range(len(name) - 1, 0, -1):
         if font.getlength(short) <= _THUMBNAIL:
             break

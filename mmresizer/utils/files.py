@@ -43,6 +43,11 @@ def make_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
+def printable(name: str) -> str:
+    """Returns a name with a question mark for each byte that is no UTF-8."""
+    return name.encode(errors="replace").decode()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file so that it is never half written, even if interrupted.
 

@@ -106,7 +106,7 @@ def test_names_the_runs_that_failed(tmp_path):
         ),
         ("val_evaluator = None", "the val_evaluator of .* CocoMetric, but got None"),
         (
-            'test_dataloader = dict(dataset=dict(pipeline=[dict(type="LoadImageFromFile")]))',
+            'test_dataloader = dict(dataset=dict(pipeline=[dict(type="LoadImage")]))',
             "the test pipeline of '.*other.py' must deliver a fixed size",
         ),
     ],

@@ -133,25 +133,32 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
                 image.draft(None, (self.min_size, self.min_size))
             if not self.color_type.endswith("ignore_orientation"):
                 ImageOps.exif_transpose(image, in_place=True)
-            mode = "L" if self.is_grey else "RGB"
-            pixels = np.array(_reduce_depth(image).convert(mode))
-        return pixels if self.is_grey else pixels[:, :, ::-1]
+            rgb = _reduce_depth(image, content).convert("RGB")
+        return np.array(rgb.convert("L")) if self.is_grey else np.array(rgb)[..., ::-1]
 
 
-def _reduce_depth(image: Image.Image) -> Image.Image:
+def _reduce_depth(image: Image.Image, content: bytes) -> Image.Image:
     """Returns an image of 8 bits or fewer, which may be the image itself.
 
     Raises:
         ValueError: If the range of its pixels is unknown, or Pillow reads them wrongly.
     """
-    bits, is_negative = 16, False
+    bits, is_negative, is_misread = 16, False, False
     if image.format == "TIFF":
         tags = image.tag_v2
         bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
         is_negative = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
         planes = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
-        if planes and bits > 8 and image.info.get("compression") == "raw":
-            raise ValueError("Pillow misreads separate planes of more than 8 bits")
+        is_misread = planes and bits > 8 and image.info.get("compression") == "raw"
+    elif image.format == "JPEG2000" and image.mode != "I;16":
+        # The marker segment SIZ says the bits of each channel, less one. Of more than
+        # 8 bits white becomes black.
+        is_misread = content[content.index(b"\xff\x4f\xff\x51") + 42] & 0x7F > 7
+    if is_misread:
+        raise ValueError(
+            f"Pillow misreads {image.format} files of more than 8 bits a colour that "
+            "are stored like this; imdecode_backend='cv2' reads them"
+        )
     if not image.mode.startswith(("I", "F")):
         return image
     if not image.mode.startswith("I;16") and (image.mode, image.format) != ("I", "PPM"):
