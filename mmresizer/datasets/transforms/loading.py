@@ -144,7 +144,7 @@ def _reduce_depth(image: Image.Image, content: bytes) -> Image.Image:
         ValueError: If the range of its pixels is unknown, or Pillow reads them wrongly.
     """
     bits, is_negative, is_misread = 16, False, False
-    if image.format == "TIFF":
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
         tags = image.tag_v2
         bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
         is_negative = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0

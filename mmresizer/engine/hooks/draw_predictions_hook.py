@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib
 import mmcv
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_world_size, master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -24,7 +24,8 @@ class DrawPredictionsHook(Hook):
     A picture has the path of its image, below the folder that holds all images of the
     test set. If images have no file, it has the number of the image. The hooks of
     MMPretrain and MMDetection name it by the file's name alone, which overwrites
-    pictures, and MMPretrain's does not take test-time augmentation.
+    pictures, and MMPretrain's does not take test-time augmentation. Of several
+    processes the first one draws its share.
 
     Args:
         out_dir (str): Folder for the pictures.
@@ -43,13 +44,14 @@ class DrawPredictionsHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Finds the folder of the images, and makes the names of classes printable."""
-        self._index = get_rank()  # processes take the images in turns
+        self._index = 0
         self._root = _find_root(runner.test_loop.dataloader.dataset)
         meta = runner.visualizer.dataset_meta or {}
         classes = tuple(printable(str(name)) for name in meta.get("classes") or ())
         if classes:
             runner.visualizer.dataset_meta = {**meta, "classes": classes}
 
+    @master_only
     def after_test_iter(
         self,
         runner: Runner,
@@ -64,7 +66,7 @@ class DrawPredictionsHook(Hook):
                 # A "$" in the name of a class is no formula.
                 with matplotlib.rc_context({"text.parse_math": False}):
                     _draw(runner, data_batch["inputs"], i, sample, str(out_file))  # type: ignore
-            self._index += get_world_size()
+            self._index += get_world_size()  # processes take the images in turns
 
     def _name(self, path: str | None) -> Path:
         """Returns the file of a picture."""
