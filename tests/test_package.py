@@ -45,7 +45,7 @@ for root, name in (
     (MODELS, "LearnedResizer"),
     (MODELS, "ResizerClassifier"),
     (DATASETS, "FineTextures"),
-    (TRANSFORMS, "LoadImage"),
+    (TRANSFORMS, "LoadImageFromFile"),
     (HOOKS, "ResizerVisualizationHook"),
 ):
     with root.switch_scope_and_registry(None) as registry:

@@ -34,7 +34,7 @@ def run_tool(tool, *arguments, environment, cwd, timeout=600):
             process.kill()
             process.join()
             raise TimeoutError(f"{arguments} took more than {timeout} s")
-        return process.exitcode, Path(output.name).read_text()
+        return process.exitcode, Path(output.name).read_text(errors="surrogateescape")
 
 
 def _run(arguments, environment, cwd, output):

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         "--interval",
         type=int,
         default=1,
-        help="every INTERVAL-th image is written to --show-dir; for detectors all are",
+        help="every INTERVAL-th image is written to --show-dir",
     )
     return parser.parse_args()
 

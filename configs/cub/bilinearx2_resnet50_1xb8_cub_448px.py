@@ -11,7 +11,7 @@ model = dict(
 # there.
 input_size = 896
 for pipeline in (_base_.train_pipeline, _base_.test_pipeline):
-    pipeline[0].type = "mmresizer.LoadImage"
+    pipeline[0].type = "mmresizer.LoadImageFromFile"
     pipeline[1].scale = input_size * 600 // 448
     pipeline[2].crop_size = input_size
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))

@@ -4,16 +4,18 @@ import os
 import time
 from tempfile import TemporaryDirectory
 
+import cv2
+import mmcv
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate, pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
-from PIL import Image
 from torch.utils.benchmark import Timer
 
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import check_data
+from mmresizer.datasets.transforms import LoadImageFromFile
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.tables import make_table
@@ -97,11 +99,11 @@ def _load(
 
 def _enlarge(path: str, size: int, folder: str) -> str:
     """Writes a JPEG copy whose shorter side has a size, and returns its path."""
-    with Image.open(path) as image:
-        scale = size / min(image.size)
-        copy = image.convert("RGB").resize([round(scale * v) for v in image.size])
+    image = LoadImageFromFile()({"img_path": path})["img"]
+    factor = size / min(image.shape[:2])
+    copy = cv2.resize(image, None, fx=factor, fy=factor)
     target = os.path.join(folder, "image.jpg")
-    copy.save(target, quality=90)
+    mmcv.imwrite(copy, target, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return target
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from mmresizer.datasets.transforms import LoadImage
+from mmresizer.datasets.transforms import LoadImageFromFile
+from mmresizer.models import BaseResizer
 from mmresizer.utils import InputError
 
 from .images import Source, to_tensors
@@ -21,21 +22,21 @@ class LoadedImages(Dataset):
 
     Args:
         sources (Sequence[Source]): See :func:`mmresizer.apis.images.list_images`.
-        prepare (Callable, optional): Turns an image, of shape (3, H, W), BGR, 0 to 255,
+        load (LoadImageFromFile): The loader.
+        prepare (Callable, optional): Turns an image, of shape (C, H, W), BGR, 0 to 255,
             into the input of the model. Its :class:`InputError` is that of the image.
             Defaults to the image as it is.
-        load (LoadImage, optional): The loader. Defaults to one for the full size.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
+        load: LoadImageFromFile,
         prepare: Callable[[Tensor], Tensor] | None = None,
-        load: LoadImage | None = None,
     ):
         self.sources = sources
         self.prepare = prepare
-        self.load = load or LoadImage()
+        self.load = load
 
     def __len__(self) -> int:
         """Returns the number of images."""
@@ -56,6 +57,12 @@ class LoadedImages(Dataset):
             return index, self.prepare(image)
         except InputError as e:
             return index, InputError(f"cannot prepare the image {source.label!r}: {e}")
+
+
+def loader_for(resizer: BaseResizer) -> LoadImageFromFile:
+    """Returns a loader of images with the channels that a resizer takes."""
+    is_grey = getattr(resizer, "in_channels", 3) == 1
+    return LoadImageFromFile(color_type="grayscale" if is_grey else "color")
 
 
 def group_by_size(images: Sequence[Tensor]) -> list[list[int]]:

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from mmresizer.utils import InputError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
 
 Image = str | os.PathLike | np.ndarray | Tensor
 
@@ -21,7 +24,8 @@ class Source(NamedTuple):
     """An image to load.
 
     Attributes:
-        image (str | Tensor): The path of a file, or a tensor of shape (3, H, W).
+        image (str | Tensor): The path of a file, or a tensor of shape (C, H, W)
+            with C = 3, or 1 for a grey image.
         name (str): The path below the folder or pattern; of an array or a tensor its
             number among the images.
     """
@@ -42,8 +46,9 @@ def list_images(
 
     Args:
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
-            (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR; tensors of
-            shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
+            (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, or (H, W),
+            grey; tensors of shape (C, H, W) or (N, C, H, W), 0 to 255, where C is 3,
+            BGR, or 1, grey.
         out_dir (str | os.PathLike, optional): Output folder. A folder or pattern above
             it does not take what lies in it.
 
@@ -133,22 +138,25 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def to_tensors(image: np.ndarray | Tensor) -> list[Tensor]:
-    """Returns the images, (3, H, W), of an array or a tensor.
+    """Returns the images, (C, H, W), of an array or a tensor.
 
     Raises:
         InputError: If it is of another shape or type.
     """
     shape = tuple(image.shape)
     if isinstance(image, np.ndarray):
-        if image.ndim != 3 or shape[2] != 3 or image.dtype != np.uint8 or 0 in shape:
+        is_image = image.ndim == 2 or (image.ndim == 3 and shape[2] in (1, 3))
+        if not is_image or image.dtype != np.uint8 or 0 in shape:
             raise InputError(
-                "an array must be of shape (H, W, 3) and uint8, but is of shape "
-                f"{shape} and {image.dtype}"
+                "an array must be of shape (H, W, 3) or (H, W) and uint8, but is of "
+                f"shape {shape} and {image.dtype}"
             )
+        image = image.reshape(*shape[:2], -1)
         return [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)]
-    if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in shape:
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or 0 in shape:
         raise InputError(
-            f"a tensor must be of shape (3, H, W) or (N, 3, H, W), but is of {shape}"
+            "a tensor must be of shape (C, H, W) or (N, C, H, W) with C = 1 or 3, but "
+            f"is of {shape}"
         )
     if image.is_complex():
         raise InputError(f"a tensor must hold real numbers, but is of {image.dtype}")

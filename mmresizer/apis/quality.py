@@ -10,7 +10,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 import torch
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmpretrain.models import ImageClassifier
@@ -19,13 +19,13 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 from torch import Tensor, nn
 
-from mmresizer.datasets.transforms import LoadImage
+from mmresizer.datasets.transforms import LoadImageFromFile
 from mmresizer.hub.loading import load_named_model
 from mmresizer.models import IQAHead
 from mmresizer.registry import enter_scope
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, describe_error
-from mmresizer.utils.files import write_atomically
+from mmresizer.utils.files import printable, write_atomically
 from mmresizer.utils.machine import check_device
 
 from .batches import LoadedImages, run_in_batches
@@ -68,7 +68,8 @@ class QualityPredictor:
         device (str, optional): Defaults to "cuda" where there is one, else "cpu".
 
     Attributes:
-        load (LoadImage): Loads files, at the scale that the test pipeline asks for.
+        load (LoadImageFromFile): Loads files, of the colours and at the scale that the
+            test pipeline asks for.
 
     Raises:
         InputError: If the model, its weights, its config, its test pipeline or the
@@ -97,9 +98,10 @@ class QualityPredictor:
             )
         transforms = _build_pipeline(cfg)
         # Files and arrays go through the same transforms, so loading is apart.
-        loaders = [t for t in transforms if isinstance(t, LoadImageFromFile)]
-        min_size = getattr(loaders[0], "min_size", None) if loaders else None
-        self.load = LoadImage(min_size=min_size)
+        loaders = [t for t in transforms if isinstance(t, MMCVLoadImageFromFile)]
+        asked = vars(loaders[0]) if loaders else {}
+        names = ("color_type", "min_size")
+        self.load = LoadImageFromFile(**{n: asked[n] for n in names if n in asked})
         self._pipeline = Compose([t for t in transforms if t not in loaders])
         self._scores = head.scores.double().cpu().numpy()
         self.model: ImageClassifier = model.to(self.device).eval()
@@ -108,16 +110,18 @@ class QualityPredictor:
         """Applies the test pipeline.
 
         Args:
-            image (Tensor): Shape (3, H, W), BGR, 0 to 255; rounded to whole numbers.
+            image (Tensor): Shape (C, H, W), BGR, 0 to 255; rounded to whole numbers.
 
         Returns:
-            Tensor: Shape (3, h, w), before normalization.
+            Tensor: Shape (C, h, w), before normalization.
 
         Raises:
             InputError: If the pipeline does not take the image.
         """
         pixels = image if image.dtype == torch.uint8 else image.round().clip(0, 255)
         array = np.ascontiguousarray(pixels.byte().permute(1, 2, 0).cpu().numpy())
+        if array.shape[2] == 1:
+            array = array[:, :, 0]  # as loaders give grey images
         size = array.shape[:2]
         try:
             return self._pipeline({"img": array, "img_shape": size, "ori_shape": size})[
@@ -134,7 +138,7 @@ class QualityPredictor:
         """Predicts the scores of a batch.
 
         Args:
-            inputs (Tensor): Images from :meth:`prepare`, shape (N, 3, h, w).
+            inputs (Tensor): Images from :meth:`prepare`, shape (N, C, h, w).
             names (Sequence[str]): Names of the N images.
 
         Returns:
@@ -193,7 +197,8 @@ def predict_quality(
             :class:`QualityPredictor`.
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
             (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
-            reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
+            reads them, or (H, W), grey; tensors of shape (C, H, W) or (N, C, H, W), 0
+            to 255, where C is 3, BGR, or 1, grey.
         checkpoint (str | os.PathLike, optional): See :class:`QualityPredictor`.
         out_dir (str | os.PathLike, optional): A folder for outputs. Nothing is written
             to it here, but a folder or pattern above it does not take what lies in it.
@@ -228,7 +233,7 @@ def predict_quality(
         else QualityPredictor(model, checkpoint, device)
     )
     scored = run_in_batches(
-        LoadedImages(sources, predictor.prepare, predictor.load),
+        LoadedImages(sources, predictor.load, predictor.prepare),
         predictor.predict,
         "score",
         batch_size,
@@ -265,8 +270,7 @@ def write_scores(qualities: Sequence[Quality], path: str | os.PathLike) -> None:
         if distribution is not None:
             row += [f"{std:.4f}", *(f"{part:.5f}" for part in distribution)]
         writer.writerow(row)
-    # The names of files need not be UTF-8.
-    write_atomically(Path(path), text.getvalue().encode(errors="surrogateescape"))
+    write_atomically(Path(path), text.getvalue())
 
 
 def draw_contact_sheet(
@@ -311,7 +315,7 @@ def draw_contact_sheet(
     sheet = PillowImage.new("RGB", (width, rows * step_y + _LINE + 2 * _GAP), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP), title, "black", font)
-    load = LoadImage(min_size=_THUMBNAIL)
+    load = LoadImageFromFile(min_size=_THUMBNAIL)
     for position, rank in enumerate(ranks):
         image, mean, std, _ = ranked[rank]
         row, column = divmod(position, columns)
@@ -357,8 +361,7 @@ def _make_thumbnail(image: np.ndarray) -> PillowImage.Image:
 
 def _shorten(name: str, font: ImageFont.FreeTypeFont) -> str:
     """Cuts the middle out of a name that is wider than a thumbnail."""
-    name = name.encode(errors="replace").decode()
-    short = name
+    short = name = printable(name)
     for kept in range(len(name) - 1, 0, -1):
         if font.getlength(short) <= _THUMBNAIL:
             break

@@ -18,7 +18,7 @@ from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import make_folder, write_atomically, writing
 from mmresizer.utils.machine import check_device
 
-from .batches import LoadedImages, group_by_size, run_in_batches
+from .batches import LoadedImages, group_by_size, loader_for, run_in_batches
 from .images import Image, Source, list_images
 
 
@@ -104,7 +104,8 @@ def resize_images(
             :class:`ImageResizer`.
         images (Image | Sequence[Image]): Files, folders (with those below), patterns
             (``photos/**/*.jpg``); arrays of shape (H, W, 3), uint8, BGR, as OpenCV
-            reads them; tensors of shape (3, H, W) or (N, 3, H, W), BGR, 0 to 255.
+            reads them, or (H, W), grey; tensors of shape (C, H, W) or (N, C, H, W), 0
+            to 255, where C is 3, BGR, or 1, grey.
         checkpoint (str | os.PathLike, optional): See :class:`ImageResizer`.
         out_dir (str | os.PathLike, optional): Folder for PNG files, which are written
             instead of returning tensors. A folder or pattern above it does not take
@@ -142,7 +143,7 @@ def resize_images(
         else ImageResizer(model, checkpoint, device)
     )
     resized = run_in_batches(
-        LoadedImages(sources),
+        LoadedImages(sources, loader_for(resizer.resizer)),
         lambda batch, _: list(resizer.resize_batch(batch)),
         "resize",
         batch_size,

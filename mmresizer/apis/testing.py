@@ -120,19 +120,10 @@ def set_visualization(cfg: Config, out_dir: str, interval: int = 1) -> None:
         out_dir (str): Folder for the images.
         interval (int): Every interval-th image is written. Defaults to 1.
     """
-    if find_task(cfg) == "detection":
-        # The hook joins its folder to the run's; an absolute one stays as it is.
-        hook = dict(
-            type="mmdet.DetVisualizationHook",
-            draw=True,
-            interval=interval,
-            test_out_dir=str(Path(out_dir).resolve()),
-        )
-    else:
-        hook = dict(
-            type="mmpretrain.VisualizationHook",
-            enable=True,
-            interval=interval,
-            out_dir=out_dir,
-        )
-    cfg.default_hooks.visualization = hook
+    cfg.default_hooks.visualization = dict(
+        type="mmresizer.DrawPredictionsHook", out_dir=out_dir, interval=interval
+    )
+    if cfg.get("visualizer") is None:
+        detection = find_task(cfg) == "detection"
+        kind = "mmdet.DetLocalVisualizer" if detection else "UniversalVisualizer"
+        cfg.visualizer = dict(type=kind)

@@ -13,6 +13,8 @@ from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.visualization import draw_resizer
 
+from .batches import loader_for
+
 
 def visualize_resizer(
     cfg: Config, checkpoint: str, images: Sequence[str], out_dir: str
@@ -35,12 +37,13 @@ def visualize_resizer(
     if cfg.get("test_dataloader") is None:
         raise InputError(f"the config {cfg.filename} has no `test_dataloader`")
     model = load_model(cfg, checkpoint)
-    get_resizer(model)
+    resizer = get_resizer(model)
     pipeline = list(cfg.test_dataloader.dataset.pipeline)
+    transforms = [TRANSFORMS.build(transform) for transform in pipeline]
     if not pipeline or "Load" not in str(pipeline[0]["type"]):
         # The dataset makes its images in memory.
-        pipeline.insert(0, dict(type="mmresizer.LoadImage"))
-    prepare = Compose([TRANSFORMS.build(transform) for transform in pipeline])
+        transforms.insert(0, loader_for(resizer))
+    prepare = Compose(transforms)
     folder = Path(out_dir)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"the output folder {out_dir!r} is a file")

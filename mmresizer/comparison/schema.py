@@ -32,10 +32,11 @@ class ArmEntry:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        if not re.fullmatch(r"\w[\w .,+@-]*", self.name):
+        # Matplotlib leaves names that begin with "_" out of legends.
+        if not re.fullmatch(r"[^\W_][\w .,+@-]*", self.name):
             raise InputError(
                 "the name of an arm must be letters, digits, spaces and any of _.,+@-, "
-                f"but got {self.name!r}"
+                f"the first a letter or digit, but got {self.name!r}"
             )
 
 

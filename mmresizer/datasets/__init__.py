@@ -8,7 +8,7 @@ from .imagenette import Imagenette
 from .imagewoof import Imagewoof
 from .in_memory_images import InMemoryImages
 from .samplers import SameShapeBatchSampler
-from .transforms import AspectRatioResize, LoadImage
+from .transforms import AspectRatioResize, LoadImageFromFile
 
 __all__ = [
     "AVA",
@@ -19,7 +19,7 @@ __all__ = [
     "Imagenette",
     "Imagewoof",
     "InMemoryImages",
-    "LoadImage",
+    "LoadImageFromFile",
     "SameShapeBatchSampler",
     "read_ratings",
 ]

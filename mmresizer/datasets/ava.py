@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.datasets.base_dataset import BaseDataset
-from PIL import Image
 
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int
 
-from .transforms import read_image_size
+from .transforms import LoadImageFromFile, read_image_size
 
 NUM_SCORES = 10
 _NUM_COLUMNS = 15
@@ -246,8 +245,7 @@ class AVA(BaseDataset):
 
 def _is_image(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        LoadImageFromFile()({"img_path": str(path)})
+    except InputError:
         return False
     return True

@@ -12,7 +12,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int
 
 from .ava import NUM_SCORES
-from .transforms import LoadImage, read_image_size
+from .transforms import LoadImageFromFile, read_image_size
 
 DEGRADATIONS = ("blur", "noise", "jpeg", "contrast")
 _SPLITS = {"train": 0, "val": 1}
@@ -192,7 +192,7 @@ class DegradedImages(_Degraded):
         self.split = split
         self.seed = seed
         self.repeats = repeats
-        self._load = LoadImage()
+        self._load = LoadImageFromFile()
         super().__init__(ann_file="", data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:

@@ -3,6 +3,7 @@
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (
     DivergedError,
+    DrawPredictionsHook,
     ProgressBarHook,
     RecordMetricsHook,
     RecordRunHook,
@@ -12,6 +13,7 @@ from .hooks import (
 
 __all__ = [
     "DivergedError",
+    "DrawPredictionsHook",
     "ProgressBarHook",
     "RecordMetricsHook",
     "RecordRunHook",

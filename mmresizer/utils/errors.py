@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 # For messages.
 HOW_TO_INSTALL_MMDET = (
@@ -84,6 +85,8 @@ def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     process prints its own sentence, since the fault may be on its machine alone.
     ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         yield
     except KeyboardInterrupt:

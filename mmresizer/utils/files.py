@@ -43,10 +43,16 @@ def make_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
+def printable(name: str) -> str:
+    """Returns a name with a question mark for each byte that is no UTF-8."""
+    return name.encode(errors="replace").decode()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file so that it is never half written, even if interrupted.
 
-    Its folder is made if it is missing.
+    Its folder is made if it is missing. Text becomes UTF-8; names of files in it that
+    are none stay as they are.
 
     Raises:
         OSError: If the file cannot be written. An old file is kept then.
@@ -54,7 +60,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        if isinstance(content, str):
+            content = content.encode(errors="surrogateescape")
+        part.write_bytes(content)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Pictures of resizers: input, output and difference."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmresizer.models.utils import get_resizer, normalize_images, restore_pixels
+from mmresizer.utils.files import printable
 
 COLUMNS = (
     "input",
@@ -68,7 +69,7 @@ def draw_resizer(
             axis.imshow(spectrum, cmap="magma", vmin=low, vmax=high)
             axis.set_xlabel(f"{low:.1f} to {high:.1f} (log10)", fontsize=9)
         if i < len(titles):
-            axes[i, 0].set_ylabel(titles[i], fontsize=9)
+            _write(axes[i, 0].set_ylabel, titles[i], 9)
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=10)
     return _render(figure)
@@ -107,9 +108,9 @@ def draw_resizers(
         for axis, picture in zip(axes[i], pictures, strict=True):
             _show(axis, picture, source.shape)
         if i < len(titles):
-            axes[i, 0].set_ylabel(textwrap.fill(titles[i], 28), fontsize=9)
+            _write(axes[i, 0].set_ylabel, textwrap.fill(titles[i], 28), 9)
     for axis, name in zip(axes[0], names, strict=True):
-        axis.set_title(textwrap.fill(name, 28), fontsize=10)
+        _write(axis.set_title, textwrap.fill(name, 28), 10)
     return _render(figure)
 
 
@@ -137,6 +138,11 @@ def _show(axis: Axes, picture: np.ndarray, size: Sequence[int]) -> None:
         extent=(-0.5, size[1] - 0.5, size[0] - 0.5, -0.5),
     )
     axis.set_xlabel(f"{picture.shape[0]}x{picture.shape[1]} px{note}", fontsize=9)
+
+
+def _write(label: Callable, name: str, size: int) -> None:
+    """Writes a name, in which "$" is no formula and bytes may be no UTF-8."""
+    label(printable(name), fontsize=size, parse_math=False)
 
 
 def _render(figure: Figure) -> np.ndarray:

@@ -1,4 +1,5 @@
 import csv
+import os
 import re
 
 import cv2
@@ -38,7 +39,7 @@ def folder(tmp_path):
 def iqa(tmp_path, save_weights):
     """Writes a config with a small model and its weights; returns both paths."""
 
-    def iqa(loader="mmresizer.LoadImage", **head):
+    def iqa(loader="mmresizer.LoadImageFromFile", **head):
         head = dict(type="mmresizer.IQAHead", in_channels=64) | head
         # Scores that differ between images, without a training.
         head["init_cfg"] = dict(type="Normal", layer="Linear", std=1.0)
@@ -90,7 +91,7 @@ def predict_by_hand(config, weights, path):
         return model(((bgr - mean) / std)[None])[0]
 
 
-@pytest.mark.parametrize("loader", ["mmresizer.LoadImage", "LoadImageFromFile"])
+@pytest.mark.parametrize("loader", ["mmresizer.LoadImageFromFile", "LoadImageFromFile"])
 def test_scores_are_those_of_the_model(folder, iqa, loader):
     """Mean and standard deviation of the softmax; files in the order of their names."""
     config, weights = iqa(loader)
@@ -162,6 +163,30 @@ def test_files_are_decoded_at_the_scale_of_the_pipeline(tmp_path, iqa):
     predictor = QualityPredictor(cfg, weights)
     image = predictor.load({"img_path": str(tmp_path / "large.jpg")})["img"]
     assert image.shape == (100, 100, 3)
+
+
+def test_a_model_of_one_channel_gets_grey_images(folder, iqa):
+    """Files and arrays; the scores are those of OpenCV's grey values."""
+    config, weights = iqa("LoadImageFromFile")
+    cfg = Config.fromfile(config)
+    cfg.data_preprocessor = dict(mean=[115], std=[55], to_rgb=False)
+    cfg.model.backbone.in_channels = 1
+    cfg.test_dataloader.dataset.pipeline[0].color_type = "grayscale"
+    state = torch.load(weights)["state_dict"]
+    first = "backbone.conv1.weight"
+    state[first] = state[first].sum(1, keepdim=True)
+    torch.save({"state_dict": state, "meta": {}}, weights)
+    predictor = QualityPredictor(cfg, weights, device="cpu")
+    grey = cv2.imread(str(folder / "b.png"), cv2.IMREAD_GRAYSCALE)
+    found = predict_quality(predictor, [folder / "b.png", grey])
+    pixels = np.array(
+        PIL.Image.fromarray(grey).resize((EDGE, EDGE), PIL.Image.Resampling.BILINEAR)
+    )
+    with torch.no_grad():
+        inputs = (torch.from_numpy(pixels)[None, None].float() - 115) / 55
+        parts = predictor.model(inputs)[0].softmax(0).numpy()
+    for scored, limit in zip(found, (1e-2, 1e-5), strict=True):
+        np.testing.assert_allclose(scored.distribution, parts, atol=limit)
 
 
 def test_regression_has_means_alone(folder, iqa, tmp_path):
@@ -273,6 +298,16 @@ def test_a_sheet_loads_only_what_it_shows(colours, tmp_path):
         draw_contact_sheet([], tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_names_that_are_no_text(tmp_path):
+    """A name that is no UTF-8 keeps its bytes in the table, and is drawn."""
+    name = os.fsencode(tmp_path) + b"/$x$ \xff.png"
+    PIL.Image.new("RGB", (8, 8)).save(os.fsdecode(name))
+    scored = [Quality(os.fsdecode(name), 3.0, None, None)]
+    write_scores(scored, tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").read_bytes() == b"image,mean\n%b,3.0000\n" % name
+    draw_contact_sheet(scored, tmp_path / "sheet.png")
 
 
 def test_long_names_are_shortened(tmp_path, colours):

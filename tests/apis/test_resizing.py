@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from mmengine.config import Config
 
 from mmresizer.apis import ImageResizer, resize_images
-from mmresizer.models import InterpolationResizer
+from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.models.utils import mount_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
@@ -163,6 +163,25 @@ def test_images_of_all_kinds(tmp_path):
         resize_images(BILINEAR, tmp_path / "float.tif")
 
 
+def test_a_model_of_one_channel_gets_grey_images(tmp_path):
+    """Files, arrays and tensors; the values are those of OpenCV's grey image."""
+    resizer = LearnedResizer(output_size=24, in_channels=1, zero_init=True)
+    colour = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    path = tmp_path / "colour.png"
+    cv2.imwrite(str(path), colour)
+    grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
+    tensor = torch.from_numpy(grey)[None]
+    expected = F.interpolate(tensor[None].float(), 24, mode="bilinear")[0]
+    for image in (path, grey, grey[..., None], tensor, tensor[None]):
+        (found,) = resize_images(resizer, image)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1.0)
+    (file,) = resize_images(resizer, path, out_dir=tmp_path / "out")
+    written = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    assert np.abs(written - expected[0].numpy()).max() <= 1.5
+    with pytest.raises(InputError, match="in_channels=1, but got images of 3"):
+        resize_images(resizer, colour)
+
+
 def test_models_without_a_data_preprocessor(folder):
     """A resizer alone, or a foreign model that carries one, gets the pixels."""
     resizer = InterpolationResizer(output_size=24)
@@ -211,9 +230,12 @@ def test_results_are_not_inputs(folder):
         (5, "images must be files, folders, .* but is 5"),
         ([5], "an image must be a file, a folder, .* but is 5"),
         ("", "an image must be a file, a folder, .* but is ''"),
-        (np.zeros((8, 8)), r"of shape \(H, W, 3\) and uint8, but is of shape \(8, 8\)"),
+        (
+            np.zeros((8, 8, 2), np.uint8),
+            r"\(H, W, 3\) or \(H, W\) .* is of shape \(8, 8, 2\)",
+        ),
         (np.zeros((8, 8, 3)), "uint8, but is of shape .* float64"),
-        (torch.zeros(1, 8, 8), r"\(3, H, W\) or \(N, 3, H, W\), but is of \(1, 8, 8\)"),
+        (torch.zeros(2, 8, 8), r"C = 1 or 3, but is of \(2, 8, 8\)"),
         (torch.zeros(3, 8, 8) * 1j, "must hold real numbers, but is of .*complex64"),
     ],
 )

@@ -166,6 +166,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
             "must be unique, as folders too, but 'stage1'",
         ),
         (dict(arms=[dict(name="a/b")]), "the name of an arm must be .* got 'a/b'"),
+        (dict(arms=[dict(name="_a")]), "the first a letter or digit, but got '_a'"),
         (dict(arms=[dict(nam="a")]), "an arm has an unknown key 'nam'"),
         (
             dict(arms=[BILINEAR, dict(name="big", resizer=dict(output_size=48))]),

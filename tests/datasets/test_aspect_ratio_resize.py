@@ -73,7 +73,7 @@ def test_header_and_loaded_image_agree(orientation, tmp_path):
     exif[0x0112] = orientation
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (40, 30)).save(path, exif=exif)
-    load = Compose([dict(type="mmresizer.LoadImage")])
+    load = Compose([dict(type="mmresizer.LoadImageFromFile")])
     assert read_image_size(path) == load({"img_path": str(path)})["img"].shape[:2]
 
 

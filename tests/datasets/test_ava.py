@@ -161,7 +161,7 @@ def test_in_a_pipeline(folder):
             data_root=str(folder),
             split="all",
             pipeline=[
-                dict(type="mmresizer.LoadImage"),
+                dict(type="mmresizer.LoadImageFromFile"),
                 dict(
                     type="mmpretrain.PackInputs", algorithm_keys=("gt_mean", "gt_std")
                 ),

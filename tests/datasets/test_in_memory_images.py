@@ -24,7 +24,7 @@ def make(tmp_path):
             type="mmresizer.InMemoryImages",
             data_root=str(tmp_path / "data"),
             image_size=SIZE,
-            pipeline=[dict(type="mmresizer.LoadImage")],
+            pipeline=[dict(type="mmresizer.LoadImageFromFile")],
             device="cpu",
         )
         torch.manual_seed(changes.pop("seed", 0))
@@ -92,7 +92,10 @@ def test_cache(make, tmp_path, monkeypatch):
     other = build(
         cache_dir=str(cache),
         image_size=6,
-        pipeline=[dict(type="mmresizer.LoadImage"), dict(type="Resize", scale=6)],
+        pipeline=[
+            dict(type="mmresizer.LoadImageFromFile"),
+            dict(type="Resize", scale=6),
+        ],
     )
     assert other.__getitems__([0])["inputs"].shape == (1, 3, 6, 6)
 

@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from PIL import Image
 
-from mmresizer.datasets import LoadImage
+from mmresizer.datasets import LoadImageFromFile
 from mmresizer.utils import InputError
 
 
@@ -13,8 +13,8 @@ def test_loads_like_mmcv(tmp_path, color_type):
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     path = str(tmp_path / "image.png")
     cv2.imwrite(path, image)
-    actual = LoadImage(color_type=color_type)({"img_path": path})
-    expected = LoadImageFromFile(color_type=color_type)({"img_path": path})
+    actual = LoadImageFromFile(color_type=color_type)({"img_path": path})
+    expected = MMCVLoadImageFromFile(color_type=color_type)({"img_path": path})
     assert actual["img_shape"] == expected["img_shape"] == (30, 40)
     difference = actual["img"].astype(int).squeeze() - expected["img"].squeeze()
     # The two decoders weigh the colours of a grey value alike, up to rounding.
@@ -41,10 +41,10 @@ def photo(height, width):
 def test_decodes_large_jpegs_at_a_lower_scale(tmp_path, size, min_size, expected):
     path = str(tmp_path / "image.jpg")
     cv2.imwrite(path, photo(*size), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    results = LoadImage(min_size=min_size)({"img_path": path})
+    results = LoadImageFromFile(min_size=min_size)({"img_path": path})
     assert results["img"].shape == (*expected, 3)
     assert results["img_shape"] == results["ori_shape"] == expected
-    full = LoadImageFromFile()({"img_path": path})["img"]
+    full = MMCVLoadImageFromFile()({"img_path": path})["img"]
     averaged = cv2.resize(full, expected[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(results["img"].astype(int) - averaged).mean() < 2
 
@@ -56,26 +56,53 @@ def test_reduced_images_are_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn by 90 degrees
     image.save(path, exif=exif)
-    assert LoadImage(min_size=100)({"img_path": path})["img"].shape == (150, 100, 3)
+    results = LoadImageFromFile(min_size=100)({"img_path": path})
+    assert results["img"].shape == (150, 100, 3)
 
 
 def test_other_formats_are_decoded_in_full(tmp_path):
     path = str(tmp_path / "image.png")
     cv2.imwrite(path, photo(80, 60))
-    expected = LoadImage()({"img_path": path})["img"]
-    assert np.array_equal(LoadImage(min_size=8)({"img_path": path})["img"], expected)
+    expected = LoadImageFromFile()({"img_path": path})["img"]
+    found = LoadImageFromFile(min_size=8)({"img_path": path})["img"]
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize("min_size", [0, -1, 2.5, "8", True])
 def test_refuses_minimum_sizes(min_size):
     with pytest.raises(InputError, match="min_size must be an int of 1 or more"):
-        LoadImage(min_size=min_size)
+        LoadImageFromFile(min_size=min_size)
 
 
-@pytest.mark.parametrize("kwargs", [dict(imdecode_backend="cv2"), dict(color_type="x")])
+@pytest.mark.parametrize(
+    "kwargs", [dict(imdecode_backend="cv2"), dict(color_type="unchanged")]
+)
 def test_refuses_to_reduce_with_other_decoders(kwargs):
     with pytest.raises(InputError, match="min_size needs imdecode_backend='pillow'"):
-        LoadImage(min_size=8, **kwargs)
+        LoadImageFromFile(min_size=8, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "sentence"),
+    [
+        (dict(color_type="x"), "color_type must be one of color, .*, got 'x'"),
+        (dict(file_client_args={}), "loaded by backend_args, not file_client_args"),
+    ],
+)
+def test_refuses_arguments(kwargs, sentence):
+    with pytest.raises(InputError, match=sentence):
+        LoadImageFromFile(**kwargs)
+
+
+def test_images_of_an_inferencer_become_grey():
+    """MMPretrain's inferencers load colour images, whatever the pipeline says."""
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    assert LoadImageFromFile()({"img": image})["img"] is image
+    load = LoadImageFromFile(color_type="grayscale")
+    expected = image @ [0.114, 0.587, 0.299]
+    assert np.abs(load({"img": image})["img"] - expected).max() <= 1
+    grey = image[..., 0]
+    assert load({"img": grey})["img"] is grey
 
 
 def damage(tmp_path, kind):
@@ -98,6 +125,6 @@ def damage(tmp_path, kind):
 def test_names_damaged_files(tmp_path, kind, min_size):
     path = damage(tmp_path, kind)
     with pytest.raises(InputError, match="expected a complete image file") as e:
-        LoadImage(min_size=min_size)({"img_path": path})
+        LoadImageFromFile(min_size=min_size)({"img_path": path})
     assert path in str(e.value)
     assert "\n" not in str(e.value)

@@ -107,7 +107,7 @@ def test_benchmark_loading(run_tool, image_folder):
     assert [line[0] for line in lines] == [
         "| step",
         "| ---",
-        "| 1. LoadImage",
+        "| 1. LoadImageFromFile",
         "| 2. RandomResizedCrop",
         "| 3. RandomFlip",
         "| 4. PackInputs",

@@ -110,9 +110,12 @@ def test_augments_at_test_time(run_tool, trained, tmp_path):
     status, output = run_tool(
         "test.py", config, folder / "epoch_1.pth", "--tta",
         "--work-dir", tmp_path / "run",
+        "--show-dir", tmp_path / "shown", "--interval", "3",
     )  # fmt: skip
     assert status == 0, output
     assert precision(output) >= 0
+    shown = sorted(path.name for path in (tmp_path / "shown").iterdir())
+    assert shown == ["000000.png", "000003.png"]
 
 
 @pytest.mark.detection

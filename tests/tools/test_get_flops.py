@@ -212,7 +212,7 @@ def test_needs_values(fault, monkeypatch):
     ],
 )  # fmt: skip
 def test_pipeline_size(transforms, size):
-    pipeline = [dict(type="LoadImage"), *transforms, dict(type="PackInputs")]
+    pipeline = [dict(type="LoadImageFromFile"), *transforms, dict(type="PackInputs")]
     assert pipeline_size(pipeline, (7, 8)) == size
 
 

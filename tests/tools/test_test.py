@@ -1,13 +1,19 @@
 import json
+import os
 import pickle
 import re
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
+from mmengine.hub import get_config
+from PIL import Image
 
 from mmresizer.registry import DATASETS
+
+FLOWERS = "mmresizer::flowers/resizerx4_resnet18_1xb32_flowers12_56px.py"
 
 
 def model_config(config):
@@ -75,6 +81,53 @@ def test_show_dir(run_tool, trained, tmp_path):
     )  # fmt: skip
     assert status == 0, output
     assert len(list((tmp_path / "shown").glob("*.png"))) == 4
+
+
+@pytest.mark.parametrize("options", [[], ["--tta"]])
+def test_show_dir_of_files(run_tool, save_weights, tmp_path, options):
+    """Each image has a picture in its own colour, in a folder as the image is.
+
+    The class names are no formulas, and one is no UTF-8.
+    """
+    colours = {b"$\\frac$": (250, 0, 0), b"b\xff": (0, 0, 250), b"c": (0, 250, 0)}
+    data = os.fsencode(tmp_path / "data")
+    for name, colour in colours.items():
+        os.makedirs(os.path.join(data, name))
+        for file in (b"1.png", b"2.jpg"):
+            image = Image.new("RGB", (40, 40), colour)
+            image.save(os.fsdecode(os.path.join(data, name, file)))
+    cfg = get_config(FLOWERS)
+    cfg.merge_from_dict(
+        {
+            "model.backbone": dict(base_channels=8, stem_channels=8),
+            "model.head": dict(in_channels=64, num_classes=3),
+            "test_dataloader.dataset": dict(
+                data_root=os.fsdecode(data), data_prefix=""
+            ),
+            "test_dataloader.num_workers": 0,
+            "test_dataloader.batch_size": 4,
+        }
+    )
+    cfg.train_dataloader = cfg.val_dataloader = cfg.train_cfg = cfg.val_cfg = None
+    cfg.optim_wrapper = cfg.param_scheduler = cfg.val_evaluator = None
+    cfg.dump(tmp_path / "config.py")
+    model = Config.fromfile(tmp_path / "config.py").model.to_dict()
+    for part in ("backbone", "neck", "head"):
+        model[part]["type"] = "mmpretrain." + model[part]["type"]
+    model["head"]["loss"]["type"] = "mmpretrain.LabelSmoothLoss"
+    status, output = run_tool(
+        "test.py", tmp_path / "config.py", save_weights(model)[1], *options,
+        "--work-dir", tmp_path / "run", "--show-dir", tmp_path / "shown",
+    )  # fmt: skip
+    assert status == 0, output
+    shown = os.fsencode(tmp_path / "shown")
+    assert sorted(os.listdir(shown)) == sorted(colours)
+    for name, colour in colours.items():
+        folder = os.path.join(shown, name)
+        assert sorted(os.listdir(folder)) == [b"1.png", b"2.jpg.png"]
+        picture = Image.open(os.fsdecode(os.path.join(folder, b"1.png")))
+        corner = np.array(picture.convert("RGB"))[-5:, -5:].astype(int)
+        assert np.abs(corner - colour).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -32,6 +34,18 @@ def test_draws(run_tool, trained, image_folder, tmp_path):
     pictures = [cv2.imread(str(tmp_path / "out" / name)) for name in names]
     assert all(p.shape[1] > 1200 and p.std() > 20 for p in pictures)
     assert (np.resize(pictures[0], pictures[1].shape) != pictures[1]).any()
+
+
+def test_names_that_are_no_utf_8(run_tool, trained, image_folder, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/$1 \xff $2.jpg")
+    shutil.copy(image_folder / "train" / "iris" / "image_0001.jpg", name)
+    status, output = run_tool(
+        "visualization/vis_resizer.py", *trained, name, "--out", tmp_path / "out"
+    )
+    assert status == 0, output
+    picture = os.fsdecode(b"$1 \xff $2_resizer.png")
+    assert os.listdir(tmp_path / "out") == [picture]
+    assert output.splitlines()[-1] == str(tmp_path / "out" / picture)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
+import os
 from copy import deepcopy
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,20 @@ def test_grid_of_resizers(grids):
         # The bias, times the deviations of red, green and blue.
         assert np.abs(shown[2] - shown[3] - [25, 30, 35]).max() <= 1
     assert learned.training
+
+
+@pytest.mark.parametrize("draw", [draw_resizer, draw_resizers])
+def test_names_are_no_formulas(draw):
+    """Matplotlib without formulas draws the same; bytes that are no UTF-8 pass."""
+    model = build_model(10)
+    models = model if draw is draw_resizer else {"$\\nothing$": model}
+    images = [torch.zeros(3, 20, 20)]
+    picture = draw(models, images, ["$\\frac$ $1 and $2"])
+    with matplotlib.rc_context({"text.parse_math": False}):
+        expected = draw(models, images, ["$\\frac$ $1 and $2"])
+    np.testing.assert_array_equal(picture, expected)
+    unknown = draw(models, images, [os.fsdecode(b"\xff")])
+    np.testing.assert_array_equal(unknown, draw(models, images, ["?"]))
 
 
 def test_pictures_of_a_row_have_one_size_on_paper(grids):

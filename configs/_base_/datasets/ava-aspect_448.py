@@ -3,13 +3,13 @@
 _base_ = ["iqa_bs32.py"]
 
 train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="mmresizer.AspectRatioResize", size=448),
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
     dict(type="PackInputs"),
 ]
 test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="mmresizer.AspectRatioResize", size=448),
     dict(type="PackInputs"),
 ]

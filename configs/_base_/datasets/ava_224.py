@@ -2,13 +2,13 @@
 _base_ = ["iqa_bs32.py"]
 
 train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="Resize", scale=(224, 224), interpolation="bicubic", backend="pillow"),
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
     dict(type="PackInputs"),
 ]
 test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="Resize", scale=(224, 224), interpolation="bicubic", backend="pillow"),
     dict(type="PackInputs"),
 ]

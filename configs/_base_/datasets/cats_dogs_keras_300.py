@@ -5,7 +5,7 @@ _base_ = ["image_folder_bs32.py"]
 data_preprocessor = dict(num_classes=2, mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0])
 
 pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="Resize", scale=(300, 300)),
     dict(type="PackInputs"),
 ]

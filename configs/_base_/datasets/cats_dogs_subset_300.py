@@ -4,13 +4,13 @@ _base_ = ["image_folder_bs32.py"]
 data_preprocessor = dict(num_classes=2)
 
 train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="Resize", scale=(300, 300)),
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
     dict(type="PackInputs"),
 ]
 test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="Resize", scale=(300, 300)),
     dict(type="PackInputs"),
 ]

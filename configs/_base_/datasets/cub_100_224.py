@@ -8,7 +8,7 @@ images = dict(
     data_prefix="images",
     image_size=224,
     pipeline=[
-        dict(type="mmresizer.LoadImage"),
+        dict(type="mmresizer.LoadImageFromFile"),
         dict(type="CenterCrop", crop_size=224),
     ],
 )

@@ -7,7 +7,7 @@ images = dict(
     data_root="data/deep_pcb_patches",
     image_size=96,
     pipeline=[
-        dict(type="mmresizer.LoadImage"),
+        dict(type="mmresizer.LoadImageFromFile"),
         dict(type="Resize", scale=(96, 96)),
     ],
 )

@@ -4,13 +4,13 @@ _base_ = ["image_folder_bs32.py"]
 data_preprocessor = dict(num_classes=12)
 
 train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="RandomResizedCrop", scale=224, crop_ratio_range=(0.35, 1.0)),
     dict(type="RandomFlip", prob=0.5, direction="horizontal"),
     dict(type="PackInputs"),
 ]
 test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="ResizeEdge", scale=224, edge="short"),
     dict(type="CenterCrop", crop_size=224),
     dict(type="PackInputs"),

@@ -7,7 +7,7 @@ images = dict(
     data_root="data/playing_cards",
     image_size=224,
     pipeline=[
-        dict(type="mmresizer.LoadImage"),
+        dict(type="mmresizer.LoadImageFromFile"),
         dict(type="Resize", scale=(224, 224)),
     ],
 )

@@ -4,14 +4,14 @@ data_root = "data/textured_shapes/"
 # Keeps the size, and sets the `scale_factor` that detectors divide boxes by.
 resize = dict(type="Resize", scale=(192, 192), keep_ratio=True)
 train_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     resize,
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackDetInputs"),
 ]
 test_pipeline = [
-    dict(type="mmresizer.LoadImage"),
+    dict(type="mmresizer.LoadImageFromFile"),
     resize,
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
     dict(

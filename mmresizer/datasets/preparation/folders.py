@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmresizer.datasets.transforms import LoadImage
+from mmresizer.datasets.transforms import LoadImageFromFile
 from mmresizer.utils import InputError
 
 # The suffixes of MMPretrain's CustomDataset, so that both count the same files.
@@ -58,7 +58,7 @@ def load_image(path: Path) -> Image.Image:
     Raises:
         InputError: If the file is missing, is no image or is truncated.
     """
-    results = LoadImage().transform({"img_path": str(path)})
+    results = LoadImageFromFile().transform({"img_path": str(path)})
     assert results is not None  # for it refuses what it cannot load
     return Image.fromarray(results["img"][:, :, ::-1])
 

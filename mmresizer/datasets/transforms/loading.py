@@ -3,22 +3,19 @@
 import io
 import os
 
+import mmcv
 import numpy as np
-from mmcv.transforms import LoadImageFromFile
+from mmcv.image.io import imread_flags
+from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine import fileio
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int, one_line
-
-# Files that may hold more than 8 bits a pixel.
-_DEEP_FORMATS = (".png", ".tif", ".tiff", ".pgm")
-
+from mmresizer.utils.errors import check_choice, check_int, one_line
 
 # EXIF orientations that turn an image by 90 degrees.
 _QUARTER_TURNS = (5, 6, 7, 8)
-_ORIENTATION_TAG = 0x0112
 
 
 def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -30,98 +27,141 @@ def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(_ORIENTATION_TAG) in _QUARTER_TURNS
+            # Pillow gives TIFF files, and no others, the size after the turn.
+            turned = (
+                image.format != "TIFF"
+                and image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+            )
     except (OSError, ValueError, SyntaxError) as e:
         raise InputError(f"cannot read the size of the image {str(path)!r}: {e}") from e
     return (width, height) if turned else (height, width)
 
 
 @TRANSFORMS.register_module()
-class LoadImage(LoadImageFromFile):
-    """:class:`mmcv.transforms.LoadImageFromFile` that refuses damaged files by name.
+class LoadImageFromFile(MMCVLoadImageFromFile):
+    """mmcv's transform of this name, but damaged files are refused by name.
 
-    The decoder is Pillow's, which says what is wrong with a file. Grey images of 16
-    bits become images of 8 bits; Pillow would clip them at 255.
+    It has that name because MMDetection's inferencer looks for it in the pipeline.
+
+    The decoder is Pillow's, which says what is wrong with a file. What the file says
+    decides, never its name. Transparency is ignored, as in OpenCV: each pixel has the
+    colour that the file stores. So are colour profiles. Of an animation or a file of
+    several pages the first image is loaded. Grey images of up to 16 bits become images
+    of 8 bits; Pillow would clip them at 255.
 
     Args:
+        color_type (str): "color", "grayscale" or another one of mmcv's. Defaults to
+            "color".
         imdecode_backend (str): Defaults to "pillow".
         min_size (int, optional): Height and width, in pixels, that suffice. A JPEG file
             at least 2, 4 or 8 times as large is decoded at a half, a quarter or an
             eighth of its size, by the inverse cosine transform of the decoder, in a
             fraction of the time. If the pipeline crops the image, the crop must still
-            have enough pixels. It needs colour images and "pillow". Defaults to None:
-            the full size.
-        **kwargs: Other arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+            have enough pixels. It needs "pillow", and no color_type "unchanged".
+            Defaults to None: the full size.
+        **kwargs: Other arguments of :class:`mmcv.transforms.LoadImageFromFile`, but the
+            deprecated ``file_client_args``.
 
     Raises:
-        InputError: If ``min_size`` is out of its range, or is given with another
-            decoder, for grey images or with ``file_client_args``.
+        InputError: If ``color_type`` or ``min_size`` is none of those accepted,
+            ``min_size`` is given with another decoder, or ``file_client_args`` is
+            given.
     """
 
     def __init__(
-        self, imdecode_backend: str = "pillow", min_size: int | None = None, **kwargs
+        self,
+        color_type: str = "color",
+        imdecode_backend: str = "pillow",
+        min_size: int | None = None,
+        **kwargs,
     ):
-        super().__init__(imdecode_backend=imdecode_backend, **kwargs)
+        if kwargs.get("file_client_args") is not None:
+            raise InputError("images are loaded by backend_args, not file_client_args")
+        check_choice("color_type", color_type, imread_flags)
+        super().__init__(
+            color_type=color_type, imdecode_backend=imdecode_backend, **kwargs
+        )
+        self.is_grey = color_type.startswith("grayscale")
+        self._decodes = imdecode_backend == "pillow" and color_type != "unchanged"
         if min_size is not None:
             check_int("min_size", min_size, 1)
-            if (self.imdecode_backend, self.color_type) != ("pillow", "color"):
+            if not self._decodes:
                 raise InputError(
-                    "min_size needs imdecode_backend='pillow' and color_type='color', "
-                    f"got {self.imdecode_backend!r} and {self.color_type!r}"
+                    "min_size needs imdecode_backend='pillow' and another color_type "
+                    f"than 'unchanged', got {imdecode_backend!r} and {color_type!r}"
                 )
-            if self.file_client_args is not None:
-                raise InputError("min_size needs backend_args, not file_client_args")
         self.min_size = min_size
 
     def transform(self, results: dict) -> dict | None:
-        """Loads ``results['img_path']`` into ``results['img']``, (H, W, C), BGR, uint8.
+        """Loads ``results['img_path']`` into ``results['img']``, BGR, uint8.
 
-        ``img_shape`` and ``ori_shape`` are the shape of the decoded image. An image
-        that is there without a path is not changed.
+        It has the shape (H, W, 3), or (H, W) if it is grey. ``img_shape`` and
+        ``ori_shape`` are the size of the decoded image. An image that is there without
+        a path is not loaded, but becomes grey if ``color_type`` says so.
 
         Raises:
             InputError: If the file is missing, is no image or is truncated.
         """
-        # MMPretrain's inferencers load images themselves, but remove only MMPretrain's
-        # loader from the pipeline.
+        # MMPretrain's inferencers load images themselves, in colour, but remove only
+        # MMPretrain's loader from the pipeline.
         if "img_path" not in results and "img" in results:
+            if self.is_grey and results["img"].shape[2:] == (3,):
+                results["img"] = mmcv.bgr2gray(results["img"])
             return results
+        path = results["img_path"]
         try:
-            image = self._load_reduced(results["img_path"])
-            if image is None:
+            if not self._decodes:
                 return super().transform(results)
+            image = self._decode(fileio.get(path, backend_args=self.backend_args))
         except Exception as e:
             if self.ignore_empty:
                 return None
             known = isinstance(e, UnidentifiedImageError)  # its text names a buffer
             reason = "no known format" if known else one_line(e)
             raise InputError(
-                f"cannot load the image {results['img_path']!r}, expected a complete "
-                f"image file ({reason})"
+                f"cannot load the image {path!r}, expected a complete image file "
+                f"({reason})"
             ) from e
         results["img"] = image.astype(np.float32) if self.to_float32 else image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results
 
-    def _load_reduced(self, path: str) -> np.ndarray | None:
-        """Returns the image, or None if mmcv's own loader is to load it."""
-        if self.min_size is None and not str(path).lower().endswith(_DEEP_FORMATS):
-            return None
-        content = fileio.get(path, backend_args=self.backend_args)
+    def _decode(self, content: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith(("I", "F")):
-                return self._reduce_depth(image)
-            if self.min_size is None:
-                return None
-            if image.draft("RGB", (self.min_size, self.min_size)) is None:
-                return None  # no JPEG file
-            rgb = np.array(ImageOps.exif_transpose(image).convert("RGB"))
-        return rgb[:, :, ::-1]
+            if self.min_size is not None:
+                # Only JPEG files have lower scales.
+                image.draft(None, (self.min_size, self.min_size))
+            if not self.color_type.endswith("ignore_orientation"):
+                ImageOps.exif_transpose(image, in_place=True)
+            rgb = _reduce_depth(image, content).convert("RGB")
+        return np.array(rgb.convert("L")) if self.is_grey else np.array(rgb)[..., ::-1]
 
-    def _reduce_depth(self, image: Image.Image) -> np.ndarray:
-        if not image.mode.startswith("I;16"):
-            raise ValueError(
-                f"pixels of mode {image.mode!r}, which have no known range"
-            )
-        grey = (np.asarray(image) / 257).round().astype(np.uint8)
-        return grey if self.color_type == "grayscale" else np.dstack([grey] * 3)
+
+def _reduce_depth(image: Image.Image, content: bytes) -> Image.Image:
+    """Returns an image of 8 bits or fewer, which may be the image itself.
+
+    Raises:
+        ValueError: If the range of its pixels is unknown, or Pillow reads them wrongly.
+    """
+    bits, is_negative, is_misread = 16, False, False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
+        is_negative = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+        planes = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+        is_misread = planes and bits > 8 and image.info.get("compression") == "raw"
+    elif image.format == "JPEG2000" and image.mode != "I;16":
+        # The marker segment SIZ says the bits of each channel, less one. Of more than
+        # 8 bits white becomes black.
+        is_misread = content[content.index(b"\xff\x4f\xff\x51") + 42] & 0x7F > 7
+    if is_misread:
+        raise ValueError(
+            f"Pillow misreads {image.format} files of more than 8 bits a colour that "
+            "are stored like this; imdecode_backend='cv2' reads them"
+        )
+    if not image.mode.startswith(("I", "F")):
+        return image
+    if not image.mode.startswith("I;16") and (image.mode, image.format) != ("I", "PPM"):
+        raise ValueError(f"pixels of mode {image.mode!r}, which have no known range")
+    grey = (np.asarray(image) * (255 / (2**bits - 1))).round().astype(np.uint8)
+    return Image.fromarray(255 - grey if is_negative else grey)

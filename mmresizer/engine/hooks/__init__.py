@@ -1,5 +1,6 @@
 """Hooks for the Runner."""
 
+from .draw_predictions_hook import DrawPredictionsHook
 from .progress_bar_hook import ProgressBarHook
 from .record_metrics_hook import DivergedError, RecordMetricsHook
 from .record_run_hook import RecordRunHook
@@ -8,6 +9,7 @@ from .resizer_visualization_hook import ResizerVisualizationHook
 
 __all__ = [
     "DivergedError",
+    "DrawPredictionsHook",
     "ProgressBarHook",
     "RecordMetricsHook",
     "RecordRunHook",

@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import cache
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -459,6 +460,27 @@ def test_inference_from_a_config_file(config_file):
     inferencer = DetInferencer(config, weights, device="cpu", show_progress=False)
     other = inferencer(image, return_datasamples=True, no_save_pred=True)
     assert_same(other["predictions"][0].pred_instances, result.pred_instances)
+
+
+def test_inferencers_find_our_loader(config_file, tmp_path):
+    """The boxes of a file and of its pixels are those of the plain pipeline."""
+    config, weights = config_file
+    image = np.random.default_rng(0).integers(0, 256, (150, 100, 3), dtype=np.uint8)
+    file = str(tmp_path / "image.png")
+    cv2.imwrite(file, image)
+    found = []
+    for loader in ("LoadImageFromFile", "mmresizer.LoadImageFromFile"):
+        (tmp_path / "ours.py").write_text(
+            CONFIG.replace('"LoadImageFromFile", backend_args=None', f'"{loader}"')
+        )
+        config = str(tmp_path / "ours.py")
+        inferencer = DetInferencer(config, weights, device="cpu", show_progress=False)
+        model = init_detector(config, weights, device="cpu")
+        for source in (file, image):
+            results = inferencer(source, return_datasamples=True, no_save_pred=True)
+            found += results["predictions"], [inference_detector(model, source)]
+    for (sample,) in found:
+        assert_same(sample.pred_instances, found[0][0].pred_instances)
 
 
 def test_hooks_find_the_head():
