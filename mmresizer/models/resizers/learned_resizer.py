@@ -151,10 +151,10 @@ class LearnedResizer(BaseResizer):
         Raises:
             InputError: If ``x`` has no ``in_channels`` channels.
         """
-        path = choose_path(self, x)
-        if path is Path.PLAIN:
-            return self.forward_plain(x)
         image, resize = self._resize_image(x)
+        path = choose_path(self, x, resize)
+        if path is Path.PLAIN:
+            return image + self._plain_residual(x, resize)
         return image + self._bound(run_path(path, self, x, resize))
 
     def forward_plain(self, x: Tensor) -> Tensor:
@@ -166,6 +166,9 @@ class LearnedResizer(BaseResizer):
             InputError: If ``x`` has no ``in_channels`` channels.
         """
         image, resize = self._resize_image(x)
+        return image + self._plain_residual(x, resize)
+
+    def _plain_residual(self, x: Tensor, resize: Interpolation) -> Tensor:
         features = self.features(x, resize)
         residual = maybe_checkpoint(
             self.with_cp,
@@ -174,7 +177,7 @@ class LearnedResizer(BaseResizer):
             self.blocks,
             self.fuse,
         )
-        return image + self._bound(residual)
+        return self._bound(residual)
 
     def features(self, x: Tensor, resize: Interpolation) -> Tensor:
         """Maps images of shape (N, C, H, W) to ``(N, mid_channels, *resize.size)``."""

@@ -39,7 +39,7 @@ _MIN_MAP_BYTES = 2**22
 
 # Elementwise, deterministic and without weights: they give the same result when a tile
 # is computed for a second time.
-_ACTIVATIONS = (
+ELEMENTWISE = (
     nn.CELU,
     nn.ELU,
     nn.GELU,
@@ -81,11 +81,11 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         and x.is_floating_point()
         and x.ndim == 4
         and min(x.shape) > 0
-        and min(_map_size(x, stem)) > 0
-        and len(x) * math.prod(_map_size(x, stem)) > 1  # a batch norm refuses one value
+        and min(map_size(x, stem)) > 0
+        and len(x) * math.prod(map_size(x, stem)) > 1  # a batch norm refuses one value
         and len(x) * _map_bytes(x, stem) >= _MIN_MAP_BYTES
-        and type(stem.act1) in _ACTIVATIONS
-        and type(stem.act2) in _ACTIVATIONS
+        and type(stem.act1) in ELEMENTWISE
+        and type(stem.act2) in ELEMENTWISE
         and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
     )
 
@@ -112,7 +112,7 @@ def tiled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
     tensors = autocast([x, conv1.weight, conv1.bias, conv2.weight, conv2.bias])
     with torch.autocast(x.device.type, enabled=False):
         y, mean, var = _TiledStem.apply(*tensors, stem, interpolation, with_stats)
-    count = len(x) * math.prod(_map_size(x, stem))
+    count = len(x) * math.prod(map_size(x, stem))
     return apply_deferred(norm, y, mean, var, count) if has_norm else y
 
 
@@ -154,7 +154,7 @@ class _TiledStem(torch.autograd.Function):
         d_leaves = [torch.zeros_like(w, dtype=wide(w.dtype)) for w in leaves]
         d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         transposed = TransposedColumns(ctx.interpolation)
-        size = _map_size(x, ctx.stem)
+        size = map_size(x, ctx.stem)
         if ctx.with_stats:
             count = len(x) * math.prod(size)
             stats = StatsGradient(mean, d_mean, d_var, count)
@@ -202,7 +202,7 @@ def act_in_place(act: nn.Module, y: Tensor) -> Tensor:
     return act(y)
 
 
-def _map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
+def map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
     """Height and width of the map."""
     conv = stem.conv1
     height, width = (
@@ -214,7 +214,7 @@ def _map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
 
 def _map_bytes(x: Tensor, stem: Stem) -> int:
     """Bytes of the map of an image."""
-    return math.prod(_map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
+    return math.prod(map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
 
 
 def _tile_bytes(x: Tensor) -> int:
@@ -237,7 +237,7 @@ def _windows(
     conv = stem.conv1
     pad = PADDING
     batch, channels, height, width = x.shape
-    map_height, _ = _map_size(x, stem)
+    map_height, _ = map_size(x, stem)
     rows = max(1, _tile_bytes(x) * map_height // _map_bytes(x, stem))
     tiles = plan_tiles(
         map_height,

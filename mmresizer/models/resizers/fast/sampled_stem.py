@@ -1,0 +1,118 @@
+"""The stem of the learned resizer, computed only where interpolation reads it.
+
+At an integer factor s each output reads the same positions of its s x s block of the
+stem's map. Without antialiasing these are few: bilinear interpolation reads the four in
+the middle if s is even, and the one in the middle if s is odd. A convolution of stride
+s computes one of them for all blocks. For several, its kernel is repeated, shifted by a
+position each time, and the outputs become channels.
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from ..base_resizer import Interpolation
+from ..stem import PADDING, Stem
+from .deferred_norm import can_defer, uses_batch_stats
+from .tiled_stem import ELEMENTWISE, act_in_place, map_size
+
+# Weights of a cubic kernel with a = -0.75, torch's, half a pixel from the centre.
+_CUBIC = (-0.09375, 0.59375, 0.59375, -0.09375)
+
+
+def _find_taps(mode: str, factor: int) -> tuple[int, tuple[float, ...]]:
+    """Returns the first position that an output reads of its block, and the weights."""
+    half = factor // 2
+    if mode == "nearest-exact" or factor % 2:
+        return half, (1.0,)
+    if mode == "bilinear":
+        return half - 1, (0.5, 0.5)
+    return half - 2, _CUBIC
+
+
+def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
+    """Returns whether :func:`sampled_stem` covers a call, and has less to compute.
+
+    Args:
+        x (Tensor): Images of shape (N, C, H, W).
+        stem (Stem): The stem.
+        interpolation (Interpolation): Interpolation of the stem's output.
+    """
+    size = map_size(x, stem)
+    if (
+        interpolation.antialias
+        or interpolation.mode == "area"
+        or any(
+            whole % part for whole, part in zip(size, interpolation.size, strict=True)
+        )
+    ):
+        return False
+    factors = [a // b for a, b in zip(size, interpolation.size, strict=True)]
+    taps = [_find_taps(interpolation.mode, factor) for factor in factors]
+    norm: Any = stem.norm
+    # The statistics of a batch are those of the whole map.
+    whole_map = can_defer(norm) and uses_batch_stats(norm)
+    return (
+        2 * math.prod(len(weights) for _, weights in taps) <= math.prod(factors)
+        and all(first >= 0 for first, _ in taps)  # else it reads beyond the edge
+        and type(stem) is Stem
+        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
+        and type(stem.act1) in ELEMENTWISE
+        and type(stem.act2) in ELEMENTWISE
+        and (can_defer(norm) or type(norm) is nn.Identity)
+        and not whole_map
+    )
+
+
+def sampled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
+    """Computes the stem of a learned resizer and interpolates its output.
+
+    Args:
+        x (Tensor): Images of shape (N, C, H, W), for which :func:`can_sample` holds.
+        stem (Stem): The stem.
+        interpolation (Interpolation): Interpolation of the stem's output.
+
+    Returns:
+        Tensor: Map of shape (N, mid_channels, *interpolation.size).
+    """
+    conv1, conv2 = stem.conv1, stem.conv2
+    stride = conv1.stride[0]
+    padding: list[int] = []
+    strides, weights = [], []
+    for whole, part, pixels in zip(
+        map_size(x, stem), interpolation.size, x.shape[2:], strict=True
+    ):
+        first, weight = _find_taps(interpolation.mode, whole // part)
+        step = whole // part * stride
+        kernel = conv1.kernel_size[0] + (len(weight) - 1) * stride
+        before = PADDING - first * stride  # where it is negative, pixels are cut off
+        after = (part - 1) * step + kernel - before - pixels
+        padding[:0] = [before, after]  # torch begins with the columns
+        strides.append(step)
+        weights.append(weight)
+    rows, columns = (len(weight) for weight in weights)
+    shifted = [
+        F.pad(
+            conv1.weight,
+            [stride * n for n in (j, columns - 1 - j, i, rows - 1 - i)],
+        )
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    bias = None if conv1.bias is None else conv1.bias.repeat(len(shifted))
+    y = F.conv2d(F.pad(x, padding), torch.cat(shifted), bias, strides)
+    y = act_in_place(stem.act1, y)
+    batch, shape = len(x), (conv1.out_channels, *interpolation.size)
+    y = F.conv2d(y.reshape(batch * len(shifted), *shape), conv2.weight, conv2.bias)
+    y = act_in_place(stem.act2, y).reshape(batch, len(shifted), *shape)
+    if len(shifted) == 1:
+        y = y[:, 0]
+    elif len(set(weights[0] + weights[1])) == 1:
+        y = y.mean(1)
+    else:
+        outer = torch.outer(*(y.new_tensor(weight) for weight in weights))
+        y = torch.einsum("p,npchw->nchw", outer.flatten(), y)
+    return stem.norm(y)

@@ -1,0 +1,120 @@
+"""The stem where interpolation reads it, against the plain path in float64."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmresizer.models import LearnedResizer
+from mmresizer.models.resizers.fast import Path, choose_path
+from mmresizer.models.resizers.fast.sampled_stem import sampled_stem
+
+
+def make(**kwargs):
+    """A resizer in float64 whose norms have statistics of their own."""
+    torch.manual_seed(0)
+    resizer = LearnedResizer(**kwargs).double()
+    for m in resizer.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.normal_(m.weight, 1, 0.3)
+            nn.init.normal_(m.bias, 0, 0.3)
+            nn.init.normal_(m.running_mean, 0, 0.3)
+            nn.init.uniform_(m.running_var, 0.5, 2)
+    return resizer.eval()
+
+
+def find_path(resizer, x):
+    _, interpolation = resizer._resize_image(x)
+    return choose_path(resizer, x, interpolation)
+
+
+def gradients(y, inputs):
+    weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape)
+    return torch.autograd.grad((y * weights).sum(), inputs)
+
+
+@pytest.mark.parametrize("norm_cfg", [None, dict(type="BN")])
+@pytest.mark.parametrize(
+    ("size", "kwargs"),
+    [
+        ((36, 24), dict(output_size=(9, 6))),  # each even factor has its own padding
+        ((36, 24), dict(output_size=(6, 4))),
+        ((32, 48), dict(output_size=(4, 6))),
+        ((40, 30), dict(output_size=(4, 3))),
+        ((36, 24), dict(output_size=(12, 8))),  # odd
+        ((36, 25), dict(output_size=(4, 5))),
+        ((33, 22), dict(scale_factor=1 / 11)),
+        ((30, 20), dict(output_size=(30, 5))),  # the rows stay
+        ((30, 24), dict(output_size=(15, 3))),  # one factor of 2
+        ((36, 24), dict(output_size=(6, 12), interpolation="nearest")),
+        ((48, 36), dict(output_size=(8, 6), interpolation="bicubic")),
+        ((48, 35), dict(output_size=(6, 5), interpolation="bicubic")),
+        ((48, 33), dict(output_size=(6, 4), stem_stride=2)),
+        ((49, 30), dict(output_size=(4, 2), stem_stride=3)),
+        ((36, 24), dict(output_size=(9, 6), with_cp=True, num_blocks=2)),
+        ((36, 24), dict(output_size=(9, 6), act_cfg=dict(type="GELU"), in_channels=1)),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_equals_the_layers(size, kwargs, norm_cfg, batch):
+    resizer = make(norm_cfg=norm_cfg, **kwargs)
+    shape = (batch, kwargs.get("in_channels", 3), *size)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    assert find_path(resizer, x) is Path.SAMPLED
+    ours, plain = resizer(x), resizer.forward_plain(x)
+    assert torch.allclose(ours, plain, rtol=1e-9, atol=1e-9)
+    inputs = (x, *resizer.parameters())
+    for a, b in zip(gradients(ours, inputs), gradients(plain, inputs), strict=True):
+        assert torch.allclose(a, b, rtol=1e-8, atol=1e-8)
+    with torch.no_grad():
+        assert torch.allclose(resizer(x), plain, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        dict(output_size=(15, 10)),  # a factor of 2: all positions are read
+        dict(output_size=(6, 4), antialias=True),
+        dict(output_size=(6, 4), interpolation="area"),
+        dict(output_size=(7, 4)),  # no integer factor
+        dict(output_size=(60, 40)),
+        dict(output_size=(15, 5), interpolation="bicubic"),
+        dict(output_size=(6, 4), norm_cfg=dict(type="GN", num_groups=4)),
+        dict(output_size=(6, 4), act_cfg=dict(type="PReLU", num_parameters=16)),
+        dict(output_size=(6, 4), stem_stride=4),
+    ],
+)
+def test_calls_that_it_does_not_cover(kwargs):
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    assert find_path(make(**kwargs), x) is not Path.SAMPLED
+
+
+def test_statistics_of_a_batch_are_those_of_the_whole_map():
+    resizer = make(output_size=(6, 4)).train()
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    assert find_path(resizer, x) is not Path.SAMPLED
+
+
+def test_no_images():
+    assert make(output_size=4)(torch.rand(0, 3, 24, 24).double()).shape == (0, 3, 4, 4)
+
+
+def test_autocast():
+    resizer = make(output_size=4, norm_cfg=None).float()
+    x = torch.rand(2, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert find_path(resizer, x) is Path.SAMPLED
+        ours, plain = resizer(x), resizer.forward_plain(x)
+    assert ours.dtype == plain.dtype
+    assert (ours - plain).abs().max() < 0.02 * plain.abs().max()
+
+
+def test_reads_what_the_formula_says():
+    """At factor 8 it computes 4 of 64 positions, by kernels of 8 x 8 for 7 x 7."""
+    resizer = make(output_size=28, norm_cfg=None)
+    x = torch.rand(1, 3, 224, 224, dtype=torch.float64)
+    _, interpolation = resizer._resize_image(x)
+    with FlopCounterMode(display=False) as counter:
+        sampled_stem(x, resizer.stem, interpolation)
+    convolved = 28**2 * 4 * (16 * 3 * 8 * 8 + 16 * 16)
+    assert counter.get_total_flops() == 2 * convolved
