@@ -31,7 +31,39 @@ def _interpolate(x: Tensor, antialias: bool, **kwargs: Any) -> Tensor:
     """Calls torch's function, which antialiases 16-bit maps on GPUs alone."""
     if antialias and x.device.type == "cpu" and x.dtype in (torch.half, torch.bfloat16):
         return _interpolate(x.float(), antialias, **kwargs).to(x.dtype)
+    if kwargs["mode"] == "area" and torch.compiler.is_compiling():
+        return _average_areas(x, **kwargs)
     return F.interpolate(x, antialias=antialias, **kwargs)
+
+
+def _average_areas(
+    x: Tensor,
+    size: tuple[int, int] | None,
+    scale_factor: tuple[float, float] | None = None,
+    **_: Any,
+) -> Tensor:
+    """Does what torch does in the mode "area", by products with matrices.
+
+    The exporter to ONNX gives wrong values for torch's own operator.
+    """
+    if size is None:
+        factors = scale_factor or (1.0, 1.0)
+        size = (
+            math.floor(x.shape[2] * factors[0]),
+            math.floor(x.shape[3] * factors[1]),
+        )
+    rows, columns = (
+        _area_weights(x, n, m) for n, m in zip(x.shape[2:], size, strict=True)
+    )
+    return F.linear(F.linear(x, columns).mT, rows).mT.contiguous()
+
+
+def _area_weights(x: Tensor, n: int, m: int) -> Tensor:
+    """Weights of n pixels in m means, each of the pixels that it overlaps: (m, n)."""
+    i = torch.arange(m, device=x.device)[:, None]
+    j = torch.arange(n, device=x.device)
+    overlaps = ((j + 1) * m > i * n) & (j * m < (i + 1) * n)
+    return overlaps / overlaps.sum(1, keepdim=True).to(x.dtype)
 
 
 class Interpolation(NamedTuple):

@@ -91,7 +91,8 @@ class MULLERResizer(BaseResizer):
         average_pool (bool): Whether each resize starts with an average over windows.
             Their height and width are those of the input over those of the output,
             rounded down; if either is below 2, nothing is averaged. A traced graph
-            keeps the size of the windows. Defaults to False.
+            keeps the size of the windows; `torch.export` refuses dynamic sizes.
+            Defaults to False.
         interpolation (str): See :class:`BaseResizer`; for both image and residuals.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.

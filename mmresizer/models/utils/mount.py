@@ -25,7 +25,7 @@ _ENTRANCES = (
 # What the models of Hugging Face call images.
 _PIXELS = "pixel_values"
 # Their files have no place for a resizer: loaded again, the model would be without one.
-_REFUSED = ("save_pretrained", "from_pretrained")
+_REFUSED = ("save_pretrained", "from_pretrained", "push_to_hub")
 
 # Its `models` are those whose images this thread has resized already.
 _resized = threading.local()
@@ -42,9 +42,8 @@ def mount_resizer(model: nn.Module, resizer: dict | nn.Module) -> None:
 
     Args:
         model (nn.Module): Takes images of shape (N, C, H, W) as its first argument. It
-            becomes an instance of a subclass of its class. ``save_pretrained`` and
-            ``from_pretrained`` of Hugging Face, which would lose the resizer, raise an
-            InputError.
+            becomes an instance of a subclass of its class. The methods of Hugging Face
+            that save and load it would lose the resizer, and raise an InputError.
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
     """
     if hasattr(model, "resizer"):
@@ -68,9 +67,7 @@ def _with_resizer(model_class: type) -> type:
         for name in _ENTRANCES
         if hasattr(model_class, name)
     }
-    methods |= {
-        name: _refusal(name) for name in _REFUSED if hasattr(model_class, name)
-    }
+    methods |= {name: _refusal(name) for name in _REFUSED if hasattr(model_class, name)}
     # Pickles by the library's class: this one is in no module.
     methods["__reduce__"] = lambda self: (_new, (model_class,), self.__dict__)
     methods["__module__"] = model_class.__module__
