@@ -187,7 +187,7 @@ class ResizerDetector(BaseModel):
         height, width = inputs.shape[-2:]
         new_height, new_width = images.shape[-2:]
         divisor = self.size_divisor
-        if min(new_height, new_width) < divisor:
+        if new_height < divisor or new_width < divisor:
             raise InputError(
                 f"the resizer makes {new_height}x{new_width} pixels of a batch of "
                 f"{height}x{width} (height x width), but the detector needs at least "

@@ -21,8 +21,8 @@ def maybe_checkpoint(
         x (Tensor): Argument of the function.
         parts (nn.Module): Modules whose batch norms update their statistics only once.
     """
-    # Not `x.requires_grad`, as usual: x may be the image itself. A symbolic trace has no
-    # tensors that could be freed.
+    # Not `x.requires_grad`, as usual: x may be the image itself. In a symbolic trace it
+    # stands for any tensor.
     if not with_cp or not torch.is_grad_enabled() or isinstance(x, torch.fx.Proxy):
         return function(x)
     if torch.compiler.is_compiling():  # the compiler updates the statistics once

@@ -14,8 +14,7 @@ from mmresizer.models.resizers import BaseResizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
-
-# Methods of timm and Hugging Face that take images first, as the call of the model does.
+# Methods of timm and Hugging Face whose first argument is images.
 _ENTRANCES = (
     "forward",
     "forward_features",
@@ -107,7 +106,7 @@ def _refusal(name: str) -> Callable:
     return refuse
 
 
-# A deep copy of the model, such as an EMA, has copies of its hooks, with itself in them.
+# A deep copy of the model, such as an EMA, has hooks that refer to the copy.
 def _resize_for_part(
     model: nn.Module, part: nn.Module, args: tuple, kwargs: dict
 ) -> tuple[tuple, dict]:

@@ -1,6 +1,7 @@
 """Fusers of batch norms, mmcv's, torch's and timm's, leave the output as it is."""
 
 from copy import deepcopy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ INTERPOLATIONS = [
     )
 ]
 RELU = dict(type="ReLU")
-WEIGHTS = (1.9, 0.0, -11.0, 0.1)  # of MULLERResizer, for two layers
+WS = (1.9, 0.0, -11.0, 0.1)  # of MULLERResizer, for two layers
 
 
 def randomize_norms(model):
@@ -45,8 +46,7 @@ def fuse_by_name(model):
     """Names each convolution with what follows it at once."""
     groups = []
     for name, m in model.named_modules():
-        children = [(n, c) for n, c in m._modules.items()]
-        for (first, conv), (second, norm) in zip(children, children[1:], strict=False):
+        for (first, conv), (second, norm) in pairwise(m._modules.items()):
             if isinstance(conv, nn.Conv2d) and isinstance(
                 norm, nn.BatchNorm2d | nn.ReLU
             ):
@@ -74,14 +74,14 @@ def count_norms(model):
     "build",
     [
         *(lambda kw=kw: LearnedResizer(24, **kw) for kw in INTERPOLATIONS),
-        *(lambda kw=kw: MULLERResizer(24, weights=WEIGHTS, **kw) for kw in INTERPOLATIONS),
+        *(lambda kw=kw: MULLERResizer(24, weights=WS, **kw) for kw in INTERPOLATIONS),
         *(lambda kw=kw: InterpolationResizer(24, **kw) for kw in INTERPOLATIONS),
         lambda: LearnedResizer(scale_factor=0.5, stem_stride=2, num_blocks=2),
         lambda: LearnedResizer(24, norm_cfg=None),
         lambda: LearnedResizer(24, norm_cfg=dict(type="GN", num_groups=4)),
         lambda: LearnedResizer(24, act_cfg=RELU, residual_bound=1.0),
         lambda: LearnedResizer(24, with_cp=True, num_blocks=0),
-        lambda: MULLERResizer(24, weights=WEIGHTS, mean=[120.0] * 3, std=[60.0] * 3),
+        lambda: MULLERResizer(24, weights=WS, mean=[120.0] * 3, std=[60.0] * 3),
         InceptionV2,
     ],
 )  # fmt: skip
