@@ -242,11 +242,12 @@ class MULLERResizer(BaseResizer):
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Averages if ``average_pool``, then see :meth:`BaseResizer.interpolate`."""
-        if not self.average_pool or x.ndim != 4 or not x.is_floating_point():
+        if not self.average_pool:
             return super().interpolate(x)
+        self.check_images(x)
         input_size = (int(x.shape[2]), int(x.shape[3]))
         size = self.get_output_size(input_size)
-        window = [n // m if m > 0 else 0 for n, m in zip(input_size, size, strict=True)]
+        window = [n // m for n, m in zip(input_size, size, strict=True)]
         if min(window) < 2:
             return super().interpolate(x)
         # Windows may overhang the image, evenly on both sides like TensorFlow's "SAME"

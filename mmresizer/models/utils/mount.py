@@ -52,7 +52,7 @@ def mount_resizer(model: nn.Module, resizer: dict | nn.Module) -> None:
         if next(iter(signature(part.forward).parameters), None) == _PIXELS:
             hook = partial(_resize_for_part, model)
             part.register_forward_pre_hook(hook, with_kwargs=True)
-    model.__class__ = _with_resizer(type(model))
+    model.__class__ = _with_resizer(type(model))  # type: ignore[arg-type]
     # The library has initialized its model. Without this mark mmengine would call the
     # `init_weights` of timm's transformers, which would replace pretrained weights.
     model.is_init = True  # type: ignore[assignment]
