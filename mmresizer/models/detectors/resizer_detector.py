@@ -177,7 +177,7 @@ class ResizerDetector(BaseModel):
 
     def _resize(self, inputs: Tensor) -> tuple[Tensor, _Frame]:
         """Resizes images of shape (N, C, H, W), and pads them to the divisor."""
-        if not isinstance(inputs, Tensor) or inputs.ndim != 4 or not len(inputs):
+        if not isinstance(inputs, Tensor) or inputs.ndim != 4 or inputs.shape[0] == 0:
             got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs)
             raise InputError(
                 "a detector needs at least one image, as a tensor of shape "
