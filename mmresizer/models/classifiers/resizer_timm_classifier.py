@@ -1,7 +1,6 @@
 """MMPretrain's wrapper of timm models, with a resizer in front."""
 
 from mmpretrain.models import TimmClassifier
-from torch import Tensor
 
 from mmresizer.registry import MODELS
 
@@ -20,15 +19,3 @@ class ResizerTimmClassifier(MountedResizerMixin, TimmClassifier):
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
         **kwargs: Keyword arguments of the same class.
     """
-
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Extracts timm's ``forward_features`` from images at their full resolution.
-
-        Args:
-            inputs (Tensor): Images of shape (N, C, H, W), after the data preprocessor.
-
-        Returns:
-            Tensor: The features.
-        """
-        # `forward_features` does not run the pre-hook of the model's call.
-        return super().extract_feat(self.model.resizer(inputs))

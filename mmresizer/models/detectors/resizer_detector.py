@@ -177,7 +177,7 @@ class ResizerDetector(BaseModel):
 
     def _resize(self, inputs: Tensor) -> tuple[Tensor, _Frame]:
         """Resizes images of shape (N, C, H, W), and pads them to the divisor."""
-        if not isinstance(inputs, Tensor) or inputs.ndim != 4 or not len(inputs):
+        if not isinstance(inputs, Tensor) or inputs.ndim != 4 or inputs.shape[0] == 0:
             got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs)
             raise InputError(
                 "a detector needs at least one image, as a tensor of shape "
@@ -187,7 +187,7 @@ class ResizerDetector(BaseModel):
         height, width = inputs.shape[-2:]
         new_height, new_width = images.shape[-2:]
         divisor = self.size_divisor
-        if min(new_height, new_width) < divisor:
+        if new_height < divisor or new_width < divisor:
             raise InputError(
                 f"the resizer makes {new_height}x{new_width} pixels of a batch of "
                 f"{height}x{width} (height x width), but the detector needs at least "

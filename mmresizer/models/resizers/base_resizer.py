@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import torch
+import torch.fx
 import torch.nn.functional as F  # noqa: N812
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -25,11 +26,44 @@ INTERPOLATION_MODES = {
 ANTIALIAS_INTERPOLATIONS = ("bilinear", "bicubic")
 
 
+@torch.fx.wrap  # a leaf of symbolic traces, which cannot branch on a tensor
 def _interpolate(x: Tensor, antialias: bool, **kwargs: Any) -> Tensor:
     """Calls torch's function, which antialiases 16-bit maps on GPUs alone."""
     if antialias and x.device.type == "cpu" and x.dtype in (torch.half, torch.bfloat16):
         return _interpolate(x.float(), antialias, **kwargs).to(x.dtype)
+    if kwargs["mode"] == "area" and torch.compiler.is_compiling():
+        return _average_areas(x, **kwargs)
     return F.interpolate(x, antialias=antialias, **kwargs)
+
+
+def _average_areas(
+    x: Tensor,
+    size: tuple[int, int] | None,
+    scale_factor: tuple[float, float] | None = None,
+    **_: Any,
+) -> Tensor:
+    """Does what torch does in the mode "area", by products with matrices.
+
+    The exporter to ONNX gives wrong values for torch's own operator.
+    """
+    if size is None:
+        factors = scale_factor or (1.0, 1.0)
+        size = (
+            math.floor(x.shape[2] * factors[0]),
+            math.floor(x.shape[3] * factors[1]),
+        )
+    rows, columns = (
+        _area_weights(x, n, m) for n, m in zip(x.shape[2:], size, strict=True)
+    )
+    return F.linear(F.linear(x, columns).mT, rows).mT.contiguous()
+
+
+def _area_weights(x: Tensor, n: int, m: int) -> Tensor:
+    """Weights of n pixels in m means, each of the pixels that it overlaps: (m, n)."""
+    i = torch.arange(m, device=x.device)[:, None]
+    j = torch.arange(n, device=x.device)
+    overlaps = ((j + 1) * m > i * n) & (j * m < (i + 1) * n)
+    return overlaps / overlaps.sum(1, keepdim=True).to(x.dtype)
 
 
 class Interpolation(NamedTuple):
@@ -139,15 +173,16 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
                 math.floor(height * self.scale_factor[0]),
                 math.floor(width * self.scale_factor[1]),
             )
-        if min(height, width, *size) < 1:
+        # One by one: `min` would fix the order of the sizes in an exported program.
+        if any(n < 1 for n in (height, width, *size)):
             raise InputError(
                 f"an image of {height}x{width} pixels (height x width) is too small "
                 f"for an output of at least 1x1, at scale_factor={self.scale_factor}"
             )
         return size
 
-    def interpolate(self, x: Tensor) -> Tensor:
-        """Interpolates a map of shape (N, C, H, W) to the output size.
+    def check_images(self, x: Tensor) -> None:
+        """Checks images of shape (N, C, H, W) before they are resized.
 
         Raises:
             InputError: If ``x`` is not a 4D tensor of floating-point numbers, or the
@@ -158,8 +193,16 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
                 "a resizer needs images of shape (N, C, H, W) in floating point, "
                 f"but got a tensor of shape {tuple(x.shape)} of {x.dtype}"
             )
-        height, width = x.shape[-2:]
-        self.get_output_size((height, width))  # refuses images that are too small
+        self.get_output_size((x.shape[2], x.shape[3]))
+
+    def interpolate(self, x: Tensor) -> Tensor:
+        """Interpolates a map of shape (N, C, H, W) to the output size.
+
+        Raises:
+            InputError: See :meth:`check_images`.
+        """
+        if not isinstance(x, torch.fx.Proxy):  # which stands for any tensor
+            self.check_images(x)
         # torch computes the size from the factor itself, so that a traced or exported
         # graph follows the size of its input.
         return _interpolate(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
+import torch.fx
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -20,8 +21,9 @@ def maybe_checkpoint(
         x (Tensor): Argument of the function.
         parts (nn.Module): Modules whose batch norms update their statistics only once.
     """
-    # Not `x.requires_grad`, as usual: x may be the image itself.
-    if not with_cp or not torch.is_grad_enabled():
+    # Not `x.requires_grad`, as usual: x may be the image itself. In a symbolic trace it
+    # stands for any tensor.
+    if not with_cp or not torch.is_grad_enabled() or isinstance(x, torch.fx.Proxy):
         return function(x)
     if torch.compiler.is_compiling():  # the compiler updates the statistics once
         return checkpoint(function, x, use_reentrant=False)

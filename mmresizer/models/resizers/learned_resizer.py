@@ -12,7 +12,8 @@ from mmresizer.utils.errors import check_int
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 from .checkpointing import maybe_checkpoint
 from .fast import Path, choose_path, run_path
-from .residual_block import ConvNorm, ResidualBlock
+from .fuse import Fuse
+from .residual_block import ResidualBlock
 from .stem import Stem
 
 
@@ -126,7 +127,7 @@ class LearnedResizer(BaseResizer):
         self.blocks: Any = nn.Sequential(
             *(ResidualBlock(n, norm_cfg, act_cfg) for _ in range(num_blocks))
         )
-        self.fuse = ConvNorm(n, norm_cfg)
+        self.fuse = Fuse(self, n, norm_cfg)
         self.out = nn.Conv2d(n, in_channels, 7, padding=3)
         if zero_init:
             self._zero_out()
@@ -185,21 +186,30 @@ class LearnedResizer(BaseResizer):
             self.with_cp, lambda x: resize(self.stem(x)), x, self.stem
         )
 
-    def _resize_image(self, x: Tensor) -> tuple[Tensor, Interpolation]:
-        """Checks and interpolates images; also returns how, for the features."""
-        image = self.interpolate(x)
-        height, width = x.shape[2:]
+    def check_images(self, x: Tensor) -> None:
+        """See :meth:`BaseResizer.check_images`.
+
+        Raises:
+            InputError: Also if ``x`` has no ``in_channels`` channels, or fewer pixels
+                on a side than ``stem_stride``.
+        """
+        super().check_images(x)
         if x.shape[1] != self.in_channels:
             raise InputError(
                 f"the resizer was built for in_channels={self.in_channels}, "
                 f"but got images of {x.shape[1]} channels"
             )
-        stride = self.stem.conv1.stride[0]
-        if min(height, width) < stride:
+        height, width = x.shape[2:]
+        stride = self.stem.stride
+        if height < stride or width < stride:
             raise InputError(
                 f"an image of {height}x{width} pixels (height x width) is too "
                 f"small for stem_stride={stride}"
             )
+
+    def _resize_image(self, x: Tensor) -> tuple[Tensor, Interpolation]:
+        """Checks and interpolates images; also returns how, for the features."""
+        image = self.interpolate(x)
         size = (image.shape[2], image.shape[3])
         mode = INTERPOLATION_MODES[self.interpolation]
         return image, Interpolation(size, mode, self.antialias)

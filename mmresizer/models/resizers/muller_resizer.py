@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import torch
+import torch.fx
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
@@ -26,6 +27,36 @@ def _is_number(value: Any) -> bool:
 def _is_numbers(value: Any) -> bool:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     return is_list and len(value) > 0 and all(_is_number(v) for v in value)
+
+
+# Leaves of symbolic traces, in which types and devices are unknown.
+@torch.fx.wrap
+def _widen(x: Tensor) -> Tensor:
+    """Returns images as the layers see them."""
+    # At least float32: a small difference of images is multiplied by a weight of
+    # about 10.
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    # CPUs convolve few channels several times faster in channels_last. Compilers choose
+    # for themselves, and exported programs would refuse images of one pixel's width.
+    if torch.compiler.is_compiling():
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+@torch.fx.wrap
+def _blur(x: Tensor, kernel: Tensor) -> Tensor:
+    """Blurs all channels, first along rows, then along columns."""
+    # Half precision rounds the kernel; unless its sum is 1, brightness changes.
+    kernel = kernel.to(x.dtype)
+    kernel = kernel / kernel.sum()
+    channels, radius = x.shape[1], len(kernel) // 2
+    # The meta device, on which costs are counted, has no autocast.
+    is_meta = x.device.type == "meta"
+    with nullcontext() if is_meta else torch.autocast(x.device.type, enabled=False):
+        row = kernel.view(1, 1, 1, -1).expand(channels, -1, -1, -1)
+        x = F.conv2d(x, row, padding=(0, radius), groups=channels)
+        column = row.transpose(2, 3)
+        return F.conv2d(x, column, padding=(radius, 0), groups=channels)
 
 
 @MODELS.register_module()
@@ -60,7 +91,8 @@ class MULLERResizer(BaseResizer):
         average_pool (bool): Whether each resize starts with an average over windows.
             Their height and width are those of the input over those of the output,
             rounded down; if either is below 2, nothing is averaged. A traced graph
-            keeps the size of the windows. Defaults to False.
+            keeps the size of the windows; `torch.export` refuses dynamic sizes.
+            Defaults to False.
         interpolation (str): See :class:`BaseResizer`; for both image and residuals.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
@@ -171,30 +203,33 @@ class MULLERResizer(BaseResizer):
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See :meth:`BaseResizer.forward`.
+    def check_images(self, x: Tensor) -> None:
+        """See :meth:`BaseResizer.check_images`.
 
         Raises:
-            InputError: If ``mean`` has another number of channels than ``x``.
+            InputError: Also if ``mean`` has another number of channels than ``x``.
         """
-        image = self.interpolate(x)
+        super().check_images(x)
         if self.scale is not None and x.shape[1] != self.scale.shape[0]:
             raise InputError(
                 "the resizer was built with mean and std of "
                 f"{self.scale.shape[0]} channels, but got images of {x.shape[1]} "
                 "channels"
             )
-        # At least float32: a small difference of images is multiplied by a weight of
-        # about 10. CPUs convolve few channels several times faster in this layout.
-        z = x.to(
-            torch.promote_types(x.dtype, torch.float32),
-            memory_format=torch.channels_last,
-        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See :meth:`BaseResizer.forward`.
+
+        Raises:
+            InputError: See :meth:`check_images`.
+        """
+        image = self.interpolate(x)
+        z = _widen(x)
         if self.scale is not None and self.offset is not None:
             z = z * self.scale + self.offset
         details = torch.zeros_like(image, dtype=z.dtype)
         for layer in range(self.num_layers):
-            blurred = self._blur(z)
+            blurred = _blur(z, self.kernel)
             residual = self.interpolate(blurred - z)
             details = details + torch.tanh(
                 self.weight[layer] * residual + self.bias[layer]
@@ -207,11 +242,12 @@ class MULLERResizer(BaseResizer):
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Averages if ``average_pool``, then see :meth:`BaseResizer.interpolate`."""
-        if not self.average_pool or x.ndim != 4 or not x.is_floating_point():
+        if not self.average_pool:
             return super().interpolate(x)
+        self.check_images(x)
         input_size = (int(x.shape[2]), int(x.shape[3]))
         size = self.get_output_size(input_size)
-        window = [n // m if m > 0 else 0 for n, m in zip(input_size, size, strict=True)]
+        window = [n // m for n, m in zip(input_size, size, strict=True)]
         if min(window) < 2:
             return super().interpolate(x)
         # Windows may overhang the image, evenly on both sides like TensorFlow's "SAME"
@@ -226,20 +262,6 @@ class MULLERResizer(BaseResizer):
         )
         mode = INTERPOLATION_MODES[self.interpolation]
         return Interpolation(size, mode, self.antialias)(x)
-
-    def _blur(self, x: Tensor) -> Tensor:
-        """Blurs all channels, first along rows, then along columns."""
-        # Half precision rounds the kernel; unless its sum is 1, brightness changes.
-        kernel = self.kernel.to(x.dtype)
-        kernel = kernel / kernel.sum()
-        channels, radius = x.shape[1], self.kernel_size // 2
-        # The meta device, on which costs are counted, has no autocast.
-        is_meta = x.device.type == "meta"
-        with nullcontext() if is_meta else torch.autocast(x.device.type, enabled=False):
-            row = kernel.view(1, 1, 1, -1).expand(channels, -1, -1, -1)
-            x = F.conv2d(x, row, padding=(0, radius), groups=channels)
-            column = row.transpose(2, 3)
-            return F.conv2d(x, column, padding=(radius, 0), groups=channels)
 
     def extra_repr(self) -> str:
         """Shows the arguments in ``print(model)``."""

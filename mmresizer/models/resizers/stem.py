@@ -1,6 +1,7 @@
 """The part of the learned resizer that sees the image."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 from mmcv.cnn import build_activation_layer
@@ -46,3 +47,14 @@ class Stem(nn.Sequential):
                 norm=norm,
             )
         )
+        self.stride = stride
+
+    def named_children(self) -> Iterator[tuple[str, nn.Module]]:
+        """Lists the norm first, as mmcv's `fuse_conv_bn` needs it.
+
+        That fuser puts a norm into the last convolution that is listed before it, also
+        across an activation.
+        """
+        layers = dict(super().named_children())
+        yield "norm", layers.pop("norm")
+        yield from layers.items()

@@ -1,6 +1,11 @@
 """Mounting of a resizer in a model, and finding it there."""
 
 import logging
+import threading
+from collections.abc import Callable
+from functools import cache, partial, wraps
+from inspect import signature
+from typing import Any
 
 from mmengine.logging import print_log
 from torch import nn
@@ -9,32 +14,117 @@ from mmresizer.models.resizers import BaseResizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
+# Methods of timm and Hugging Face whose first argument is images.
+_ENTRANCES = (
+    "forward",
+    "forward_features",
+    "forward_intermediates",
+    "get_intermediate_layers",
+)
+# What the models of Hugging Face call images.
+_PIXELS = "pixel_values"
+# Their files have no place for a resizer: loaded again, the model would be without one.
+_REFUSED = ("save_pretrained", "from_pretrained", "push_to_hub")
+
+# Its `models` are those whose images this thread has resized already.
+_resized = threading.local()
+
 
 def mount_resizer(model: nn.Module, resizer: dict | nn.Module) -> None:
     """Makes a foreign model (timm, Hugging Face) resize its images first.
 
     The resizer becomes the submodule ``model.resizer``. It is moved, saved and restored
-    with the model, and called before each ``model(images, ...)``.
+    with the model. It is called once in each ``model(images, ...)``, also by keyword,
+    in timm's ``forward_features``, ``forward_intermediates`` and
+    ``get_intermediate_layers``, and in Hugging Face's model without the head, such as
+    ``model.resnet``. Other parts of the model take what they are given.
 
     Args:
-        model (nn.Module): Takes images of shape (N, C, H, W) as its first argument.
+        model (nn.Module): Takes images of shape (N, C, H, W) as its first argument. It
+            becomes an instance of a subclass of its class. The methods of Hugging Face
+            that save and load it would lose the resizer, and raise an InputError.
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
     """
     if hasattr(model, "resizer"):
         raise InputError(f"{type(model).__name__} has an attribute `resizer` already")
     model.resizer = resizer if isinstance(resizer, nn.Module) else MODELS.build(resizer)
-    model.register_forward_pre_hook(_resize_first_argument)
+    for part in model.children():
+        if next(iter(signature(part.forward).parameters), None) == _PIXELS:
+            hook = partial(_resize_for_part, model)
+            part.register_forward_pre_hook(hook, with_kwargs=True)
+    model.__class__ = _with_resizer(type(model))  # type: ignore[arg-type]
     # The library has initialized its model. Without this mark mmengine would call the
     # `init_weights` of timm's transformers, which would replace pretrained weights.
     model.is_init = True  # type: ignore[assignment]
 
 
-# It must not refer to one resizer: a deep copy of the model, such as an EMA, must call
-# its own.
-def _resize_first_argument(module: nn.Module, args: tuple) -> tuple:
-    images, *others = args
-    resizer: BaseResizer = module.resizer  # type: ignore[assignment]
-    return resizer(images), *others
+@cache
+def _with_resizer(model_class: type) -> type:
+    """Returns a subclass whose methods resize their images."""
+    methods: dict[str, Any] = {
+        name: _entrance(getattr(model_class, name))
+        for name in _ENTRANCES
+        if hasattr(model_class, name)
+    }
+    methods |= {name: _refusal(name) for name in _REFUSED if hasattr(model_class, name)}
+    # Pickles by the library's class: this one is in no module.
+    methods["__reduce__"] = lambda self: (_new, (model_class,), self.__dict__)
+    methods["__module__"] = model_class.__module__
+    return type(model_class.__name__, (model_class,), methods)
+
+
+def _new(model_class: type) -> nn.Module:
+    """Makes an instance without initializing it, for pickle and copies."""
+    return object.__new__(_with_resizer(model_class))
+
+
+def _entrance(method: Callable) -> Callable:
+    _, name, *_ = signature(method).parameters
+
+    @wraps(method)
+    def resize_first(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        callers = getattr(_resized, "models", ())
+        if self in callers:  # one entrance may call another one
+            return method(self, *args, **kwargs)
+        args, kwargs = _resize_images(self, name, args, kwargs)
+        _resized.models = (*callers, self)
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            _resized.models = callers
+
+    return resize_first
+
+
+def _refusal(name: str) -> Callable:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise InputError(
+            f"{name} would lose the resizer: save the state_dict of the classifier, "
+            "and load it into a classifier with a resizer"
+        )
+
+    return refuse
+
+
+# A deep copy of the model, such as an EMA, has hooks that refer to the copy.
+def _resize_for_part(
+    model: nn.Module, part: nn.Module, args: tuple, kwargs: dict
+) -> tuple[tuple, dict]:
+    callers = getattr(_resized, "models", ())
+    if any(child is part for caller in callers for child in caller.children()):
+        return args, kwargs
+    return _resize_images(model, _PIXELS, args, kwargs)
+
+
+def _resize_images(
+    model: Any, name: str, args: tuple, kwargs: dict
+) -> tuple[tuple, dict]:
+    """Resizes the images, the first argument or the one called ``name``."""
+    if args:
+        return (model.resizer(args[0]), *args[1:]), kwargs
+    if kwargs.get(name) is not None:
+        kwargs = kwargs | {name: model.resizer(kwargs[name])}
+    return args, kwargs
 
 
 def get_resizer(model: nn.Module) -> BaseResizer:

@@ -8,8 +8,6 @@ from mmengine.model import ExponentialMovingAverage
 from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.structures import DataSample
 
-from mmresizer.models import LearnedResizer
-from mmresizer.models.utils import mount_resizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
@@ -66,9 +64,39 @@ def test_every_path_resizes(build, batch):
         model(images, mode="predict"), plain(resized, mode="predict"), strict=True
     ):
         torch.testing.assert_close(a.pred_score, b.pred_score)
+
+
+def test_the_library_s_own_calls_resize(build, batch):
+    images, _ = batch
+    plain = build().eval()
+    model = build(resizer=True).eval()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    resized = model.model.resizer(images)
     if hasattr(plain.model, "forward_features"):
-        actual, expected = model.extract_feat(images), plain.extract_feat(resized)
-        torch.testing.assert_close(actual, expected)
+        calls = [
+            lambda m, x: m.extract_feat(x),
+            lambda m, x: m.model(x=x),
+            lambda m, x: m.model.forward_features(x),
+            lambda m, x: m.model.forward_intermediates(x),
+        ]
+    else:
+        calls = [
+            lambda m, x: m.model(pixel_values=x).logits,
+            lambda m, x: m.model.resnet(x).last_hidden_state,
+            lambda m, x: m.model.resnet(pixel_values=x).last_hidden_state,
+        ]
+    for call in calls:
+        torch.testing.assert_close(call(model, images), call(plain, resized))
+
+
+@pytest.mark.parametrize("name", ["save_pretrained", "from_pretrained", "push_to_hub"])
+def test_refuses_hugging_face_s_files(name, tmp_path):
+    _, kwargs = hugging_face_config(tmp_path)
+    model = MODELS.build(
+        dict(type="mmresizer.ResizerHuggingFaceClassifier", resizer=RESIZER, **kwargs)
+    )
+    with pytest.raises(InputError, match=f"{name} would lose the resizer"):
+        getattr(model.model, name)(tmp_path / "model")
 
 
 def test_saves_and_restores_the_resizer(build, batch, tmp_path, log):
@@ -158,10 +186,3 @@ def test_init_weights_keeps_a_transformer():
     before = model.model.pos_embed.detach().clone()
     model.init_weights()
     torch.testing.assert_close(model.model.pos_embed.detach(), before, rtol=0, atol=0)
-
-
-def test_refuses_a_second_resizer():
-    module = torch.nn.Conv2d(3, 3, 3)
-    mount_resizer(module, LearnedResizer(8))
-    with pytest.raises(InputError, match="Conv2d has an attribute `resizer` already"):
-        mount_resizer(module, LearnedResizer(8))

@@ -2,7 +2,9 @@ from copy import deepcopy
 
 import pytest
 import torch
+import torch.fx.experimental.optimization
 import torch.nn.functional as F  # noqa: N812
+from mmcv.cnn import fuse_conv_bn
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.structures import DataSample
@@ -176,3 +178,26 @@ def test_list_backbone(batch, tmp_path):
     # There is no layer-wise decay of the learning rate.
     with pytest.raises(NotImplementedError):
         listed.get_layer_depth("backbone.1.conv1.weight")
+
+
+def test_symbolic_trace_and_its_fusion(batch):
+    """torch.fx goes through the resizer to the backbone."""
+    images, _ = batch
+    model = build(resizer=LEARNED).eval()
+    for m in model.modules():
+        if isinstance(m, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(m.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(m.running_var, 0.5, 2)
+    options = dict(data_samples=None, mode="tensor")
+    graph = torch.fx.symbolic_trace(model, concrete_args=options)
+    for fused in (
+        torch.fx.experimental.optimization.fuse(graph, no_trace=True),
+        fuse_conv_bn(deepcopy(model)),
+    ):
+        norms = [m for m in fused.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert len(norms) == 1  # behind the activation of the stem
+        args = () if isinstance(fused, type(model)) else tuple(options.values())
+        with torch.no_grad():
+            torch.testing.assert_close(
+                fused(images, *args), model(images), rtol=1e-4, atol=1e-5
+            )

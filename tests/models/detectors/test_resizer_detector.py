@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import fuse_conv_bn
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from mmdet.engine.hooks import YOLOXModeSwitchHook
 from mmdet.models.detectors import BaseDetector, FasterRCNN, RetinaNet
@@ -214,6 +215,26 @@ def test_raw_outputs_equal_those_of_the_resized_batch(name):
         assert_same((inputs, samples), before)
         if name in ("RetinaNet", "YOLOX"):  # the others need the samples
             assert_same(model(inputs), plain(images))
+
+
+@pytest.mark.parametrize("name", ["FasterRCNN", "RetinaNet"])
+def test_fused_norms_leave_the_outputs(name):
+    """As users of `init_detector` fuse them."""
+    model = build(name, resizer=LEARNED).eval()
+    seed()
+    for m in model.modules():
+        if isinstance(m, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(m.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(m.running_var, 0.5, 2)
+    inputs, _ = preprocess(model, make_batch(name), training=False)
+    with torch.no_grad():
+        expected = model.extract_feat(model._resize(inputs)[0])
+        fused = fuse_conv_bn(deepcopy(model))
+        actual = fused.extract_feat(fused._resize(inputs)[0])
+    norms = [m for m in fused.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms == [fused.resizer.stem.norm]
+    for a, b in zip(actual, expected, strict=True):
+        assert (a - b).abs().max() < 1e-4 * b.abs().max()
 
 
 @DETECTION_MODELS.register_module(force=True)

@@ -15,6 +15,7 @@ from mmresizer.utils import InputError
 
 from ..base_resizer import Interpolation
 from ..checkpointing import maybe_checkpoint
+from ..fuse import Fuse
 from ..residual_block import ConvNorm, ResidualBlock
 from .deferred_norm import can_defer, uses_batch_stats
 from .packed_conv import conv2d_packed
@@ -84,7 +85,7 @@ def _can_fold(resizer: "LearnedResizer") -> bool:
     return (
         not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
-        and all(type(layer) is ConvNorm for layer in layers)
+        and all(type(layer) in (ConvNorm, Fuse) for layer in layers)
         and all(type(layer.conv) is nn.Conv2d for layer in layers)
         and all(
             type(norm) is nn.Identity
