@@ -1,0 +1,246 @@
+"""The checks of built datasets, through the builders of training and test."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmresizer.config.building import build_data
+from mmresizer.utils import InputError
+
+CLASSES = ("a", "b", "c")
+WRAPPERS = {
+    "none": lambda data: data,
+    "RepeatDataset": lambda data: dict(type="RepeatDataset", times=2, dataset=data),
+    "ClassBalancedDataset": lambda data: dict(
+        type="ClassBalancedDataset", oversample_thr=0.5, dataset=data
+    ),
+    "KFoldDataset": lambda data: dict(type="KFoldDataset", num_splits=2, dataset=data),
+    "ConcatDataset": lambda data: dict(type="ConcatDataset", datasets=[data]),
+    "nested": lambda data: dict(
+        type="ConcatDataset",
+        datasets=[dict(type="KFoldDataset", num_splits=2, dataset=data)],
+    ),
+}
+
+
+def write_image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4)).save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Folders of the classes a, b and c, two images each."""
+    for split in ("train", "val"):
+        for name in CLASSES:
+            for i in range(2):
+                write_image(tmp_path / split / name / f"{i}.png")
+    return tmp_path
+
+
+def folders(root, split, **settings):
+    return dict(type="CustomDataset", data_prefix=str(root / split), **settings)
+
+
+def listed(root, lines, name="list.txt", **settings):
+    """A dataset of a list of images and labels."""
+    (root / name).write_text(lines)
+    files = dict(data_prefix=str(root / "train"), ann_file=str(root / name))
+    return dict(type="CustomDataset", **files, **settings)
+
+
+def classifier(num_classes=3, **head):
+    head = dict(type="LinearClsHead", in_channels=4, num_classes=num_classes) | head
+    return dict(
+        type="mmresizer.ResizerClassifier",
+        backbone=dict(type="LeNet5"),
+        resizer=dict(type="mmresizer.BilinearResizer", output_size=4),
+        head={key: value for key, value in head.items() if value is not None},
+    )
+
+
+def check(tmp_path, model, scope="mmpretrain", **datasets):
+    """Builds and checks datasets, by split, as training and test do."""
+    cfg = dict(model=model, work_dir=str(tmp_path / "run"), default_scope=scope)
+    for split, dataset in datasets.items():
+        sampler = dict(type="DefaultSampler", shuffle=False)
+        cfg[f"{split}_dataloader"] = dict(
+            batch_size=1, num_workers=0, dataset=dataset, sampler=sampler
+        )
+        cfg[f"{split}_cfg"] = dict()
+        if split == "train":
+            cfg["train_cfg"] = dict(by_epoch=True, max_epochs=1)
+            cfg["optim_wrapper"] = dict(optimizer=dict(type="SGD", lr=0.1))
+        else:
+            cfg[f"{split}_evaluator"] = dict(type="mmpretrain.Accuracy")
+    cfg = Config(cfg)
+    init_default_scope(scope)
+    build_data(Runner.from_cfg(cfg), cfg, *datasets)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_folder_of_a_class_that_one_split_lacks(root, wrapper):
+    """Labels are the positions of the folders: b and c would differ."""
+    wrap = WRAPPERS[wrapper]
+    data = dict(train=wrap(folders(root, "train")), val=folders(root, "val"))
+    check(root, classifier(), **data)
+    for path in (root / "train" / "b").iterdir():
+        path.unlink()
+    (root / "train" / "b").rmdir()
+    with pytest.raises(InputError, match=r"must hold the same classes, but 'b' is in"):
+        check(root, classifier(), **data)
+    with pytest.raises(InputError, match=r"the 3 classes of model\.head.*holds 2: a, c"):
+        check(root, classifier(), test=wrap(folders(root, "train")))
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("wrapper", ["none", "nested"])
+@pytest.mark.parametrize(
+    ("label", "serialize"), [(3, True), (-1, True), (3, False), (300, True)]
+)
+def test_label_outside_the_range(root, split, wrapper, label, serialize):
+    """The first one is named; nothing else of the list is at fault."""
+    lines = f"a/0.png 0\nb/0.png 2\nc/0.png {label}\nc/1.png 7\n"
+    data = listed(root, lines, serialize_data=serialize)
+    if split == "val":
+        data = dict(train=folders(root, "train"), val=WRAPPERS[wrapper](data))
+    else:
+        data = {split: WRAPPERS[wrapper](data)}
+    with pytest.raises(
+        InputError, match=rf"from 0 to 2, but that of '\S*c/0\.png' is {label}$"
+    ):
+        check(root, classifier(), **data)
+    check(root, classifier(301), train=listed(root, lines.replace("-1", "5")))
+
+
+def write_json(root, labels, classes=CLASSES):
+    items = [
+        dict(img_path=f"{i}.png", gt_label=label) for i, label in enumerate(labels)
+    ]
+    path = root / "list.json"
+    path.write_text(json.dumps(dict(metainfo=dict(classes=classes), data_list=items)))
+    return str(path)
+
+
+def test_labels_of_several_classes(root):
+    model = classifier(type="MultiLabelLinearClsHead")
+    file = write_json(root, [[0, 1, 2], [], [2]])
+    check(root, model, train=dict(type="MultiLabelDataset", ann_file=file))
+    file = write_json(root, [[0, 1], [], [1, 3]])
+    with pytest.raises(InputError, match=r"that of '2\.png' is 3"):
+        check(root, model, train=dict(type="MultiLabelDataset", ann_file=file))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        dict(type="mmresizer.IQAHead", num_classes=None),
+        dict(type="mmresizer.IQAHead", num_classes=None, regression=True),
+        dict(type="LinearRegressionHead", num_classes=1),
+    ],
+    ids=["scores", "mean", "regression"],
+)
+def test_numbers_that_are_no_labels(root, head):
+    file = write_json(root, [-1, 12, 3.5], classes=None)
+    check(root, classifier(**head), train=dict(type="BaseDataset", ann_file=file))
+
+
+def test_more_names_than_outputs(root):
+    data = listed(root, "a/0.png 0\n", metainfo=dict(classes=CLASSES))
+    check(root, classifier(4), test=data)
+    with pytest.raises(InputError, match=r"3 classes \(a, b, c\), but model\.head.* 2$"):
+        check(root, classifier(2), test=data)
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        (["c", "a", "b"], r"calls label 0 'c', which '\S*train' calls 'a'; .*: a, b, c"),
+        (["a", "b", "d"], r"calls label 2 'd', which '\S*train' calls 'c'; .*: a, b, c"),
+        ("abc", r"must be a list of names, such as \('abc',\), but is 'abc'"),
+    ],
+)
+def test_names_that_are_not_the_folders(root, classes, sentence):
+    data = folders(root, "train", metainfo=dict(classes=classes))
+    with pytest.raises(InputError, match=sentence):
+        check(root, classifier(), test=WRAPPERS["RepeatDataset"](data))
+    check(root, classifier(), test=folders(root, "train", classes=CLASSES))
+
+
+def test_names_of_a_list_with_its_own(root):
+    file = write_json(root, [0, 1, 2])
+    data = dict(type="BaseDataset", ann_file=file)
+    check(root, classifier(), train=data | dict(classes=["an a", "a b", "a c"]))
+    with pytest.raises(InputError, match=r"calls label 1 'c', which '\S*' calls 'b'"):
+        check(root, classifier(), train=data | dict(classes=["a", "c", "b"]))
+
+
+def test_names_that_differ_between_splits(root):
+    train = listed(root, "a/0.png 0\n", "1.txt", metainfo=dict(classes=CLASSES))
+    val = listed(root, "a/0.png 0\n", "2.txt", metainfo=dict(classes=("a", "c", "b")))
+    with pytest.raises(InputError, match=r"label 1 is 'b' in '\S*1.txt' and 'c' in"):
+        check(root, classifier(), train=train, val=val)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fault"),
+    [
+        ("a/0.png 0\nb/0.png 1\n\n", 3, "not be blank, but is ''"),
+        ("a/0.png 0\n \nb/0.png 1\n", 2, "not be blank, but is ' '"),
+        ("a/0.png 0\nb/0.png\t1\n", 2, r"be a path, a space and a label, .*\\t1'"),
+        ("a/0.png x\n", 1, "be a path, a space and a label, .*'a/0.png x'"),
+    ],
+)
+@pytest.mark.parametrize("wrapper", ["none", "nested"])
+def test_line_of_a_list(root, text, line, fault, wrapper):
+    data = WRAPPERS[wrapper](listed(root, text))
+    with pytest.raises(InputError, match=rf"line {line} of '\S*list\.txt' must {fault}"):
+        check(root, classifier(), train=data)
+
+
+def test_blank_line_of_another_list(root):
+    for name in ("images", "image_class_labels", "train_test_split"):
+        (root / f"{name}.txt").write_text("1 1\n")
+    (root / "train_test_split.txt").write_text("1 1\n\n")
+    with pytest.raises(InputError, match=r"line 2 of '\S*split\.txt' must not be blank"):
+        check(root, classifier(200), train=dict(type="CUB", data_root=str(root)))
+
+
+def rename(root, split, name, suffix):
+    for path in (root / split / name).iterdir():
+        path.rename(path.with_suffix(suffix))
+
+
+def test_folder_of_other_files(root, log):
+    rename(root, "train", "a", ".PNG")  # upper case is accepted
+    data = dict(train=folders(root, "train"), val=folders(root, "val"))
+    check(root, classifier(), **data)
+    for split in ("train", "val"):
+        rename(root, split, "b", ".webp")
+        with pytest.raises(
+            InputError, match=rf"'\S*{split}/b' must hold .*\.png.*holds others, \S* \S*b"
+        ):
+            check(root, classifier(), **data)
+        check(
+            root,
+            classifier(),
+            train=folders(root, "train", extensions=[".png", ".webp"]),
+        )
+        rename(root, split, "b", ".png")
+    write_image(root / "train" / "c" / "2.gif")
+    check(root, classifier(), **data)
+    assert any("left out: 1, such as" in line and "2.gif" in line for line in log)
+
+
+def test_empty_folder(root):
+    """It is a class without test images, but not one that can be learned."""
+    for split in ("val", "train"):
+        check(root, classifier(), val=folders(root, "val"), train=folders(root, "train"))
+        for path in (root / split / "b").iterdir():
+            path.unlink()
+    with pytest.raises(InputError, match=r"'\S*train/b' must hold .*but holds none"):
+        check(root, classifier(), val=folders(root, "val"), train=folders(root, "train"))
