@@ -76,7 +76,7 @@ def build_data(runner: Runner, cfg: Config, *splits: str) -> None:
         with _input_errors(f"the {use} loop or its data, of {cfg.filename}"):
             try:
                 loop = getattr(runner, f"{split}_loop")
-            except (InputError, OSError):
+            except InputError:
                 raise
             except Exception:
                 explain_failure(use, dataloader)

@@ -30,8 +30,9 @@ from mmresizer.utils import InputError
 
 from .checks import iter_datasets
 
-# Parts of detectors whose `num_classes` is not the number of the dataset's classes.
-_NO_HEADS = {"backbone", "neck", "rpn_head", "semantic_head"}
+# Parts of detectors whose `num_classes` is not the number of the dataset's classes, by
+# their names or those of their types.
+_NO_HEADS = re.compile(r"backbone|neck|rpn_head|semantic_head|\w*RPN\w*")
 _SHOWN = 10
 _INTEGER = (int, np.integer)
 _SEVERAL = (list, tuple, np.ndarray)
@@ -157,9 +158,12 @@ def _find_heads(cfg: Config, model: nn.Module) -> dict[str, int]:
         return {
             f"model.{name}.num_classes": module.num_classes
             for name, module in model.named_modules()
-            if _is_count(getattr(module, "num_classes", None))
+            if name
+            and _is_count(getattr(module, "num_classes", None))
             and not getattr(module, "class_agnostic", False)
-            and not _NO_HEADS & set(name.split("."))
+            and not any(
+                map(_NO_HEADS.fullmatch, [*name.split("."), type(module).__name__])
+            )
         }
     head = getattr(model, "head", None)
     if isinstance(head, IQAHead | RegressionHead):
@@ -311,7 +315,7 @@ def _check_folders(part: _Part) -> None:
                     others.append(os.path.join(root, name))
         # Without images of a class, others are tested all right, but not learned.
         if not taken and (others or part.use == "training"):
-            held = f"others, such as {min(others)!r}" if others else "none"
+            held = f"only others, such as {min(others)!r}" if others else "none"
             raise InputError(
                 f"the folder {path!r} must hold images that end "
                 f"in one of {accepted} (`extensions` of the dataset sets them), but "

@@ -58,7 +58,7 @@ def classifier(num_classes=3, **head):
     return dict(
         type="mmresizer.ResizerClassifier",
         backbone=dict(type="LeNet5"),
-        resizer=dict(type="mmresizer.BilinearResizer", output_size=4),
+        resizer=dict(type="mmresizer.InterpolationResizer", output_size=4),
         head={key: value for key, value in head.items() if value is not None},
     )
 
@@ -66,6 +66,7 @@ def classifier(num_classes=3, **head):
 def check(tmp_path, model, scope="mmpretrain", **datasets):
     """Builds and checks datasets, by split, as training and test do."""
     cfg = dict(model=model, work_dir=str(tmp_path / "run"), default_scope=scope)
+    cfg["log_level"] = "WARNING"
     for split, dataset in datasets.items():
         sampler = dict(type="DefaultSampler", shuffle=False)
         cfg[f"{split}_dataloader"] = dict(
@@ -93,14 +94,21 @@ def test_folder_of_a_class_that_one_split_lacks(root, wrapper):
     (root / "train" / "b").rmdir()
     with pytest.raises(InputError, match=r"must hold the same classes, but 'b' is in"):
         check(root, classifier(), **data)
-    with pytest.raises(InputError, match=r"the 3 classes of model\.head.*holds 2: a, c"):
+    with pytest.raises(
+        InputError, match=r"the 3 classes of model\.head.*holds 2: a, c"
+    ):
         check(root, classifier(), test=wrap(folders(root, "train")))
 
 
-@pytest.mark.parametrize("split", ["train", "val", "test"])
-@pytest.mark.parametrize("wrapper", ["none", "nested"])
 @pytest.mark.parametrize(
-    ("label", "serialize"), [(3, True), (-1, True), (3, False), (300, True)]
+    ("split", "wrapper", "label", "serialize"),
+    [
+        ("train", "none", 3, True),
+        ("train", "nested", -1, True),
+        ("train", "none", 3, False),
+        ("val", "nested", 300, True),
+        ("test", "none", 3, True),
+    ],
 )
 def test_label_outside_the_range(root, split, wrapper, label, serialize):
     """The first one is named; nothing else of the list is at fault."""
@@ -152,15 +160,23 @@ def test_numbers_that_are_no_labels(root, head):
 def test_more_names_than_outputs(root):
     data = listed(root, "a/0.png 0\n", metainfo=dict(classes=CLASSES))
     check(root, classifier(4), test=data)
-    with pytest.raises(InputError, match=r"3 classes \(a, b, c\), but model\.head.* 2$"):
+    with pytest.raises(
+        InputError, match=r"3 classes \(a, b, c\), but model\.head.* 2$"
+    ):
         check(root, classifier(2), test=data)
 
 
 @pytest.mark.parametrize(
     ("classes", "sentence"),
     [
-        (["c", "a", "b"], r"calls label 0 'c', which '\S*train' calls 'a'; .*: a, b, c"),
-        (["a", "b", "d"], r"calls label 2 'd', which '\S*train' calls 'c'; .*: a, b, c"),
+        (
+            ["c", "a", "b"],
+            r"calls label 0 'c', which '\S*train' calls 'a'; .*: a, b, c",
+        ),
+        (
+            ["a", "b", "d"],
+            r"calls label 2 'd', which '\S*train' calls 'c'; .*: a, b, c",
+        ),
         ("abc", r"must be a list of names, such as \('abc',\), but is 'abc'"),
     ],
 )
@@ -198,7 +214,9 @@ def test_names_that_differ_between_splits(root):
 @pytest.mark.parametrize("wrapper", ["none", "nested"])
 def test_line_of_a_list(root, text, line, fault, wrapper):
     data = WRAPPERS[wrapper](listed(root, text))
-    with pytest.raises(InputError, match=rf"line {line} of '\S*list\.txt' must {fault}"):
+    with pytest.raises(
+        InputError, match=rf"line {line} of '\S*list\.txt' must {fault}"
+    ):
         check(root, classifier(), train=data)
 
 
@@ -206,7 +224,9 @@ def test_blank_line_of_another_list(root):
     for name in ("images", "image_class_labels", "train_test_split"):
         (root / f"{name}.txt").write_text("1 1\n")
     (root / "train_test_split.txt").write_text("1 1\n\n")
-    with pytest.raises(InputError, match=r"line 2 of '\S*split\.txt' must not be blank"):
+    with pytest.raises(
+        InputError, match=r"line 2 of '\S*split\.txt' must not be blank"
+    ):
         check(root, classifier(200), train=dict(type="CUB", data_root=str(root)))
 
 
@@ -215,14 +235,15 @@ def rename(root, split, name, suffix):
         path.rename(path.with_suffix(suffix))
 
 
-def test_folder_of_other_files(root, log):
+def test_folder_of_other_files(root, capfd):
     rename(root, "train", "a", ".PNG")  # upper case is accepted
     data = dict(train=folders(root, "train"), val=folders(root, "val"))
     check(root, classifier(), **data)
     for split in ("train", "val"):
         rename(root, split, "b", ".webp")
         with pytest.raises(
-            InputError, match=rf"'\S*{split}/b' must hold .*\.png.*holds others, \S* \S*b"
+            InputError,
+            match=rf"'\S*{split}/b' must hold .*\.png.*holds only .*b/0\.webp'$",
         ):
             check(root, classifier(), **data)
         check(
@@ -233,14 +254,145 @@ def test_folder_of_other_files(root, log):
         rename(root, split, "b", ".png")
     write_image(root / "train" / "c" / "2.gif")
     check(root, classifier(), **data)
-    assert any("left out: 1, such as" in line and "2.gif" in line for line in log)
+    assert "left out: 1, such as" in (said := capfd.readouterr().out)
+    assert "c/2.gif'" in said
 
 
 def test_empty_folder(root):
     """It is a class without test images, but not one that can be learned."""
     for split in ("val", "train"):
-        check(root, classifier(), val=folders(root, "val"), train=folders(root, "train"))
+        check(
+            root, classifier(), val=folders(root, "val"), train=folders(root, "train")
+        )
         for path in (root / split / "b").iterdir():
             path.unlink()
     with pytest.raises(InputError, match=r"'\S*train/b' must hold .*but holds none"):
-        check(root, classifier(), val=folders(root, "val"), train=folders(root, "train"))
+        check(
+            root, classifier(), val=folders(root, "val"), train=folders(root, "train")
+        )
+
+
+def coco(root, names, name="boxes.json", number=2, **settings):
+    """A COCO file of two images with a box for each of two categories."""
+    images = [
+        dict(id=i, file_name=f"{i}.png", height=9, width=9) for i in range(number)
+    ]
+    box = dict(bbox=[1, 1, 5, 5], area=25, iscrowd=0)
+    annotations = [
+        dict(id=2 * i + k, image_id=i, category_id=7 + k, **box)
+        for i in range(number)
+        for k in range(2)
+    ]
+    categories = [dict(id=7 + k, name=each) for k, each in enumerate(names)]
+    content = dict(images=images, annotations=annotations, categories=categories)
+    (root / name).write_text(json.dumps(content))
+    return dict(type="CocoDataset", ann_file=str(root / name), **settings)
+
+
+def detector(num_classes=2):
+    return dict(
+        type="mmresizer.ResizerDetector",
+        detector="FCOS",
+        resizer=dict(type="mmresizer.InterpolationResizer", scale_factor=0.5),
+        backbone=dict(type="ResNet", depth=18, base_channels=4),
+        neck=dict(type="FPN", in_channels=[4, 8, 16, 32], out_channels=4, num_outs=5),
+        bbox_head=dict(
+            type="FCOSHead", num_classes=num_classes, in_channels=4, feat_channels=32
+        ),
+    )
+
+
+@pytest.mark.detection
+@pytest.mark.parametrize(
+    ("split", "wrapper"),
+    [("train", "MultiImageMixDataset"), ("val", "RepeatDataset"), ("test", "none")],
+)
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        (("disk", "bars"), "label 0 'disk', which .*json' does not have; .* disc, bar"),
+        (("disc", "bars"), "label 1 'bars', which .*json' does not have; .* disc, bar"),
+        (("bar", "disc"), "label 0 'bar', which .*json' calls 'disc'; .* disc, bar$"),
+        (None, "label 0 'person', which .*json' does not have; .* disc, bar"),
+        ("disc", r"list of names, such as \('disc',\), but is 'disc'"),
+    ],
+)
+def test_names_that_are_not_those_of_coco(root, wrapper, split, classes, sentence):
+    meta = {} if classes is None else dict(metainfo=dict(classes=classes))
+    data = coco(root, ("disc", "bar"), **meta)
+    if wrapper == "MultiImageMixDataset":
+        data = dict(type=wrapper, dataset=data, pipeline=[])
+    data = {split: WRAPPERS.get(wrapper, WRAPPERS["none"])(data)}
+    with pytest.raises(InputError, match=sentence):
+        check(root, detector(), scope="mmdet", **data)
+
+
+@pytest.mark.detection
+def test_no_image_is_left(root):
+    """MMDetection cannot build a dataset without images."""
+    data = coco(
+        root,
+        ("disc", "bar"),
+        metainfo=dict(classes=("disk", "bars")),
+        filter_cfg=dict(filter_empty_gt=True),
+    )
+    with pytest.raises(InputError, match=r"label 0 'disk', which .* does not have"):
+        check(root, detector(), scope="mmdet", train=data)
+
+
+@pytest.mark.detection
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_head_of_a_detector(root, split):
+    data = coco(root, ("disc", "bar"), metainfo=dict(classes=("disc", "bar")))
+    check(root, detector(), scope="mmdet", **{split: data})
+    for count in (1, 3):
+        with pytest.raises(
+            InputError,
+            match=rf"2 classes \(disc, bar\), but model\.bbox_head.* {count}$",
+        ):
+            check(root, detector(count), scope="mmdet", **{split: data})
+    # Part of the categories, and one of them without boxes.
+    data = coco(root, ("x", "bar", "ring"), metainfo=dict(classes=("bar", "ring")))
+    check(root, detector(), scope="mmdet", **{split: data})
+
+
+@pytest.mark.detection
+def test_no_boxes(root):
+    """A test set may be without annotations, as those of challenges are."""
+    data = coco(root, ("x", "y", "disc", "bar"), metainfo=dict(classes=("disc", "bar")))
+    check(root, detector(), scope="mmdet", test=data)
+    with pytest.raises(InputError, match="must have boxes of the classes disc, bar"):
+        check(root, detector(), scope="mmdet", train=data)
+
+
+@pytest.mark.detection
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_names_of_xml_files(root, split):
+    write_image(root / "JPEGImages" / "0.jpg")
+    (root / "Annotations").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>3</ymax></bndbox>"
+    objects = "".join(f"<object><name>{n}</name>{box}</object>" for n in ("disc", "x"))
+    (root / "Annotations" / "0.xml").write_text(
+        f"<annotation><size><width>4</width><height>4</height></size>{objects}"
+        "</annotation>"
+    )
+    (root / "ids.txt").write_text("0\n")
+
+    def data(*classes):
+        return dict(
+            type="XMLDataset",
+            data_root=str(root),
+            data_prefix=dict(sub_data_root="."),
+            ann_file="ids.txt",
+            metainfo=dict(classes=classes),
+        )
+
+    check(root, detector(1), scope="mmdet", **{split: data("disc")})
+    check(root, detector(2), scope="mmdet", **{split: data("x", "disc")})
+    with pytest.raises(
+        InputError, match=r"no box is a 'bar', and '\S*0\.xml' has a 'x'"
+    ):
+        check(root, detector(2), scope="mmdet", **{split: data("disc", "bar")})
+    (root / "ids.txt").write_text("0\n\n")
+    with pytest.raises(InputError, match=r"line 2 of '\S*ids\.txt' must not be blank"):
+        check(root, detector(1), scope="mmdet", **{split: data("disc")})
