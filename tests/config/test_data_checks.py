@@ -286,7 +286,8 @@ def coco(root, names, name="boxes.json", number=2, **settings):
     categories = [dict(id=7 + k, name=each) for k, each in enumerate(names)]
     content = dict(images=images, annotations=annotations, categories=categories)
     (root / name).write_text(json.dumps(content))
-    return dict(type="CocoDataset", ann_file=str(root / name), **settings)
+    files = dict(ann_file=str(root / name), data_prefix=dict(img=str(root)))
+    return dict(type="CocoDataset", **files, **settings)
 
 
 def detector(num_classes=2):
