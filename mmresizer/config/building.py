@@ -15,9 +15,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
 
 from .checks import find_task
-from .data_checks import check_datasets, explain_failure
-
-_USES = dict(train="training", val="validation", test="test")
+from .data_checks import USES, check_datasets, explain_failure
 
 
 @contextmanager
@@ -69,19 +67,18 @@ def build_data(runner: Runner, cfg: Config, *splits: str) -> None:
     """
     datasets = {}
     for split in splits:
-        use = _USES[split]
         dataloader = cfg.get(f"{split}_dataloader")
         if not dataloader:
             continue
-        with _input_errors(f"the {use} loop or its data, of {cfg.filename}"):
+        with _input_errors(f"the {USES[split]} loop or its data, of {cfg.filename}"):
             try:
                 loop = getattr(runner, f"{split}_loop")
             except InputError:
                 raise
             except Exception:
-                explain_failure(use, dataloader)
+                explain_failure(split, dataloader)
                 raise
-        datasets[use] = loop.dataloader.dataset
+        datasets[split] = loop.dataloader.dataset
     check_datasets(cfg, runner.model, datasets)
 
 

@@ -30,6 +30,9 @@ from mmresizer.utils import InputError
 
 from .checks import iter_datasets
 
+# What the dataset of a loop is for.
+USES = dict(train="training", val="validation", test="test")
+
 # Parts of detectors whose `num_classes` is not the number of the dataset's classes, by
 # their names or those of their types.
 _NO_HEADS = re.compile(r"backbone|neck|rpn_head|semantic_head|\w*RPN\w*")
@@ -39,7 +42,7 @@ _SEVERAL = (list, tuple, np.ndarray)
 
 
 class _Part(NamedTuple):
-    """A dataset without wrappers, and what it is for: "training", for example."""
+    """A dataset without wrappers, and what it is for, one of ``USES``."""
 
     use: str
     dataset: Any
@@ -63,11 +66,18 @@ class _Part(NamedTuple):
         indices = getattr(self.dataset, "folder_to_idx", {})
         return sorted(indices, key=indices.__getitem__)
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the dataset has read its files, see ``lazy_init``."""
+        return getattr(self.dataset, "_fully_initialized", True)
+
     def infos(self) -> Iterator[dict]:
         """Yields the stored annotations of each image.
 
         ``get_data_info`` would copy them and, in some datasets, make the image.
         """
+        if not self.is_loaded:
+            return
         if not getattr(self.dataset, "serialize_data", False):
             yield from getattr(self.dataset, "data_list", ())
             return
@@ -81,13 +91,14 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
     """Checks that the datasets of a run fit the model, their files and each other.
 
     A dataset in wrappers, such as RepeatDataset or ConcatDataset, is checked like one
-    without them.
+    without them. Of one that is not loaded yet, only the names of the classes are
+    checked, and their number.
 
     Args:
         cfg (Config): Config of the run.
         model (nn.Module): The model.
-        datasets (Mapping[str, Any]): The built datasets by what they are for:
-            "training", "validation", "test".
+        datasets (Mapping[str, Any]): The built datasets, or lists of them, of "train",
+            "val" and "test".
 
     Raises:
         InputError: If a label is outside the range of the head, the numbers of classes
@@ -97,8 +108,8 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
     """
     heads = _find_heads(cfg, model)
     parts = [
-        _Part(use, inner)
-        for use, dataset in datasets.items()
+        _Part(USES[split], inner)
+        for split, dataset in datasets.items()
         for inner in _unwrap(dataset)
     ]
     _check_same_classes(parts)
@@ -109,11 +120,11 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
         _check_labels(part, heads)
 
 
-def explain_failure(use: str, dataloader: Mapping) -> None:
+def explain_failure(split: str, dataloader: Mapping) -> None:
     """Looks for the reason why the dataset of a dataloader could not be built.
 
     Args:
-        use (str): What the dataset is for.
+        split (str): "train", "val" or "test".
         dataloader (Mapping): Config of the dataloader.
 
     Raises:
@@ -129,17 +140,19 @@ def explain_failure(use: str, dataloader: Mapping) -> None:
             if "lazy_init" in change:
                 _check_lists(dataset)
             else:
-                _check_names(_Part(use, dataset))
-                _check_labels(_Part(use, dataset), {})
+                part = _Part(USES[split], dataset)
+                _check_names(part)
+                _check_labels(part, {})
 
 
 def _unwrap(dataset: Any) -> Iterator[Any]:
-    """Yields the datasets inside any wrappers."""
-    inner = [*getattr(dataset, "datasets", ()), getattr(dataset, "dataset", None)]
-    inner = [each for each in inner if each is not None]
+    """Yields the datasets inside any wrappers or lists."""
+    inner = dataset if isinstance(dataset, list) else getattr(dataset, "datasets", [])
+    if hasattr(dataset, "dataset"):
+        inner = [dataset.dataset]
     if isinstance(dataset, BaseDataset) or not inner:
+        inner = []
         yield dataset
-        return
     for each in inner:
         yield from _unwrap(each)
 
@@ -249,7 +262,7 @@ def _read_names(part: _Part) -> tuple[list[str], list[str]]:
     if part.folders:
         return part.folders, part.folders
     is_json = isinstance(dataset, BaseDataset) and part.place.endswith(".json")
-    if not is_json or not part.classes:
+    if not is_json or not part.is_loaded or not part.classes:
         return [], []
     if hasattr(dataset, "cat2label"):
         categories = _read_value(part, "categories") or []
