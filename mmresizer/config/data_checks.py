@@ -347,13 +347,13 @@ def _check_folders(part: _Part) -> None:
 
 def _check_labels(part: _Part, heads: Mapping[str, int]) -> None:
     """Checks that labels are in range and, of a detector, that there are boxes."""
-    count = min(heads.values(), default=0)
+    count, named = min(heads.values(), default=0), len(part.classes)
     used: set[int] = set()  # by boxes
     detects = False
     for number, info in enumerate(part.infos()):
         labels = info.get("gt_label")
         if (boxes := info.get("instances")) is not None:
-            detects, count = True, len(part.classes) or count
+            detects, count = True, named or count
             used.update(box.get("bbox_label") for box in boxes)
             labels = [b.get("bbox_label") for b in boxes if not b.get("ignore_flag")]
         for label in labels if isinstance(labels, _SEVERAL) else (labels,):
@@ -371,12 +371,13 @@ def _check_boxes(part: _Part, used: set[int]) -> None:
 
     A dataset reads no box of a name that is not in its classes.
     """
-    unused = [name for i, name in enumerate(part.classes) if i not in used]
+    classes = part.classes
+    unused = [name for i, name in enumerate(classes) if i not in used]
     if unused:
         for path in (info.get("xml_path") for info in part.infos()):
             names = [] if path is None else ET.parse(path).findall("object/name")
             for name in (name.text for name in names):
-                if name not in part.classes:
+                if name not in classes:
                     raise InputError(
                         f"metainfo.classes of the {part.use} data must have the names "
                         f"of the annotations, but no box is a {unused[0]!r}, and "
@@ -385,7 +386,7 @@ def _check_boxes(part: _Part, used: set[int]) -> None:
     if not used and part.use != "test":  # a test set may be without annotations
         raise InputError(
             f"the {part.use} data ({part.place!r}) must have boxes of the classes "
-            f"{_join(part.classes)}, but has none"
+            f"{_join(classes)}, but has none"
         )
 
 
