@@ -106,7 +106,7 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
             a class has no images, a detector would train without boxes, or two datasets
             have other classes.
     """
-    heads = _find_heads(cfg, model)
+    heads = find_heads(cfg, model)
     parts = [
         _Part(USES[split], inner)
         for split, dataset in datasets.items()
@@ -164,7 +164,7 @@ def _inner(model: nn.Module) -> nn.Module:
     return model
 
 
-def _find_heads(cfg: Config, model: nn.Module) -> dict[str, int]:
+def find_heads(cfg: Config, model: nn.Module) -> dict[str, int]:
     """Returns the numbers of classes of the parts of a model that predict classes."""
     model = _inner(model)
     if not isinstance(model, BaseClassifier):

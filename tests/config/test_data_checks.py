@@ -1,14 +1,18 @@
 """The checks of built datasets, through the builders of training and test."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
 
 from mmresizer.config.building import build_data
+from mmresizer.config.data_checks import find_heads
 from mmresizer.utils import InputError
 
 CLASSES = ("a", "b", "c")
@@ -397,3 +401,65 @@ def test_names_of_xml_files(root, split):
     (root / "ids.txt").write_text("0\n\n")
     with pytest.raises(InputError, match=r"line 2 of '\S*ids\.txt' must not be blank"):
         check(root, detector(1), scope="mmdet", **{split: data("disc")})
+
+
+@pytest.mark.detection
+def test_boxes_of_other_labels(root):
+    """The format of OpenMMLab has labels, and no names for them."""
+    instances = [dict(bbox=[1, 1, 3, 3], bbox_label=k, ignore_flag=0) for k in (0, 2)]
+    item = dict(img_path="0.png", height=4, width=4, instances=instances)
+    content = dict(metainfo=dict(classes=("disc", "bar")), data_list=[item])
+    (root / "boxes.json").write_text(json.dumps(content))
+    data = dict(type="BaseDetDataset", ann_file=str(root / "boxes.json"))
+    with pytest.raises(InputError, match=r"from 0 to 1, but that of '0\.png' is 2"):
+        check(root, detector(), scope="mmdet", train=data)
+
+
+@pytest.mark.detection
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py", 6),
+        ("detr/detr_r50_8xb2-150e_coco.py", 1),
+        ("dino/dino-4scale_r50_8xb2-12e_coco.py", 2),  # and its noisy queries
+        ("retinanet/retinanet_r50_fpn_1x_coco.py", 1),
+        (
+            "soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py",
+            2,
+        ),
+    ],
+)
+def test_finds_heads(path, count):
+    """Those that MMDetection's own hook checks, in each of them."""
+    from mmdet.engine.hooks import NumClassCheckHook
+    from mmdet.registry import MODELS
+
+    init_default_scope("mmdet")
+    cfg = get_config(f"mmdet::{path}")
+    with torch.device("meta"):
+        model = MODELS.build(cfg.model)
+    heads = find_heads(cfg, model)
+    assert list(heads.values()) == [80] * count
+    dataset = SimpleNamespace(metainfo=dict(classes=[f"{i}" for i in range(80)]))
+    runner = SimpleNamespace(
+        model=model, train_dataloader=SimpleNamespace(dataset=dataset)
+    )
+    hook = NumClassCheckHook()
+    hook._check_head(runner, "train")
+    for name in heads:
+        head = model.get_submodule(name.removeprefix("model.").rpartition(".")[0])
+        head.num_classes = 79
+        with pytest.raises(AssertionError):
+            hook._check_head(runner, "train")
+        assert find_heads(cfg, model)[name] == 79
+        head.num_classes = 80
+
+
+@pytest.mark.detection
+def test_proposals_have_no_classes():
+    from mmdet.registry import MODELS
+
+    init_default_scope("mmdet")
+    cfg = get_config("mmdet::rpn/rpn_r50_fpn_1x_coco.py")
+    with torch.device("meta"):
+        assert find_heads(cfg, MODELS.build(cfg.model)) == {}
