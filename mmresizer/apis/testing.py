@@ -10,9 +10,9 @@ from mmengine.evaluator import DumpResults
 
 from mmresizer.analysis.costs import check_input_size
 from mmresizer.config.building import (
+    build_data,
     build_model,
     build_runner,
-    check_test_classes,
     set_dataloader_defaults,
 )
 from mmresizer.config.checks import check_data, check_settings, find_task
@@ -65,8 +65,8 @@ def evaluate_model(
     cfg.load_from = checkpoint
     cfg.resume = False
     runner = build_runner(cfg)
-    check_test_classes(runner, cfg)
-    check_topk(runner.model, runner.test_evaluator)
+    build_data(runner, cfg, "test")
+    check_topk(cfg, runner.model, runner.test_evaluator)
     if out and out_item == "pred":
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
     metrics = runner.test()

@@ -62,7 +62,7 @@ def train_model(cfg: Config) -> nn.Module:
     del model
     runner = build_runner(cfg)
     build_training(runner, cfg)
-    schedulers = check_training(runner)
+    schedulers = check_training(runner, cfg)
     if cfg.get("resume"):
         check_resumed_settings(runner, schedulers, cfg.load_from)
     model = runner.train()

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from mmresizer import registry
 from mmresizer.analysis.costs import build_model_to_count, check_input_size
 from mmresizer.config.checks import check_data
+from mmresizer.config.data_checks import check_datasets
 from mmresizer.models import IQAHead
 from mmresizer.models.utils import check_initial_weights
 from mmresizer.utils import InputError
@@ -112,9 +113,15 @@ def dry_build(cfg: Config, who: str, start: str | None) -> nn.Module:
             check_initial_weights(model, start)
     except InputError as e:
         raise InputError(f"{who}: {e}") from e
+    datasets = {}
     for name in DATALOADERS:
-        _build_dataset(f"{name}.dataset of {who}", cfg[name].get("dataset"))
+        what, dataset = f"{name}.dataset of {who}", cfg[name].get("dataset")
+        datasets[name.removesuffix("_dataloader")] = _build_datasets(what, dataset)
         _build_dataloader(cfg[name], name, who)
+    try:
+        check_datasets(cfg, model, datasets)
+    except InputError as e:
+        raise InputError(f"{who}: {e}") from e
     loop = {"type": "EpochBasedTrainLoop", **cfg.train_cfg}
     loop.pop("by_epoch", None)
     what = f"{who}: train_cfg"  # only a Runner can build it
@@ -154,20 +161,18 @@ def _as_list(parts: Any) -> Sequence:
     return [parts] if isinstance(parts, Mapping) else parts or []
 
 
-def _build_dataset(what: str, dataset: Any) -> None:
-    """Builds a dataset as far as it goes without reading."""
+def _build_datasets(what: str, dataset: Any) -> list:
+    """Builds a dataset, or those in a wrapper, as far as it goes without reading."""
     if not isinstance(dataset, Mapping):
-        return
+        return []
     for transform in dataset.get("pipeline") or []:
         _build(f"a transform of {what}", registry.TRANSFORMS, transform)
     inner = _as_list(dataset.get("dataset", dataset.get("datasets")))
     cls = _find(what, registry.DATASETS, dataset)
     if not inner and "lazy_init" in _arguments(cls):
-        _build(what, registry.DATASETS, dataset, lazy_init=True)
-    else:  # a wrapper reads what is in it
-        _bind(what, cls, dataset)
-    for each in inner:
-        _build_dataset(what, each)
+        return [_build(what, registry.DATASETS, dataset, lazy_init=True)]
+    _bind(what, cls, dataset)  # a wrapper reads what is in it
+    return [built for each in inner for built in _build_datasets(what, each)]
 
 
 def _build_dataloader(loader: Mapping, name: str, who: str) -> DataLoader:

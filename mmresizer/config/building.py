@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -15,6 +14,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
 
 from .checks import find_task
+from .data_checks import USES, check_datasets, explain_failure
 
 
 @contextmanager
@@ -45,61 +45,40 @@ def build_training(runner: Runner, cfg: Config) -> None:
     """Builds the datasets and the optimizer before the Runner starts.
 
     Raises:
-        InputError: If one cannot be built, the data has more classes than the head, or
-            the folders of training and validation hold different classes.
+        InputError: If one cannot be built, or :func:`check_datasets` refuses the data.
     """
-    with _input_errors(f"the training loop or its data, of {cfg.filename}"):
-        dataset = runner.train_loop.dataloader.dataset
-        val = runner.val_loop.dataloader.dataset if cfg.get("val_dataloader") else None
+    build_data(runner, cfg, "train", "val")
     with _input_errors(f"the optimizer of {cfg.filename}"):
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    classes = getattr(dataset, "metainfo", {}).get("classes")
-    num_classes = (cfg.model.get("head") or {}).get("num_classes")
-    if classes and num_classes and len(classes) > num_classes:
-        raise InputError(
-            f"the training data has {len(classes)} classes ({', '.join(classes)}), but "
-            f"model.head.num_classes is {num_classes}"
-        )
-    folders, val_folders = _class_folders(dataset), _class_folders(val)
-    if val is not None and folders and val_folders and folders != val_folders:
-        raise InputError(
-            f"the folders {dataset.img_prefix!r} and {val.img_prefix!r} must hold the "
-            f"same classes, but {min(folders ^ val_folders)!r} is in one of them only"
-        )
-    _check_class_folders(dataset, cfg)
 
 
-def check_test_classes(runner: Runner, cfg: Config) -> None:
-    """Checks that a test set with one folder per class has all classes of the head.
+def build_data(runner: Runner, cfg: Config, *splits: str) -> None:
+    """Builds and checks the datasets of the loops of a Runner.
+
+    Args:
+        runner (Runner): The Runner.
+        cfg (Config): Its config.
+        *splits (str): "train", "val" or "test". Those without a dataloader are passed
+            over.
 
     Raises:
-        InputError: If the test set cannot be built or has more or fewer classes.
+        InputError: If one cannot be built, or :func:`check_datasets` refuses it.
     """
-    with _input_errors(f"the test loop or its data, of {cfg.filename}"):
-        dataset = runner.test_loop.dataloader.dataset
-    _check_class_folders(dataset, cfg)
-
-
-def _check_class_folders(dataset: Any, cfg: Config) -> None:
-    """Checks that a dataset with one folder per class has as many as the head.
-
-    A label is the position of its folder: an extra or missing folder shifts the labels
-    behind it.
-    """
-    folders = _class_folders(dataset)
-    model = cfg.model.get("module", cfg.model)  # test-time augmentation wraps it
-    num_classes = (model.get("head") or {}).get("num_classes")
-    if folders and num_classes and len(folders) != num_classes:
-        raise InputError(
-            f"the folder {dataset.img_prefix!r} must hold one folder for each of the "
-            f"{num_classes} classes of model.head.num_classes, but holds "
-            f"{len(folders)}: {', '.join(sorted(folders))}"
-        )
-
-
-def _class_folders(dataset: object) -> set[str]:
-    """Returns the names of the folders that are a dataset's classes, if they are."""
-    return set(getattr(dataset, "folder_to_idx", {}))
+    datasets = {}
+    for split in splits:
+        dataloader = cfg.get(f"{split}_dataloader")
+        if not dataloader:
+            continue
+        with _input_errors(f"the {USES[split]} loop or its data, of {cfg.filename}"):
+            try:
+                loop = getattr(runner, f"{split}_loop")
+            except InputError:
+                raise
+            except Exception:
+                explain_failure(split, dataloader)
+                raise
+        datasets[split] = loop.dataloader.dataset
+    check_datasets(cfg, runner.model, datasets)
 
 
 def build_model(cfg: Config) -> nn.Module:

@@ -72,7 +72,7 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
         InputError: If a local folder is missing or empty.
     """
     for name in dataloaders:
-        for dataset in _iter_datasets(cfg.get(name) or {}):
+        for dataset in iter_datasets(cfg.get(name) or {}):
             cls = find_class(DATASETS, dataset.get("type"))
             if getattr(cls, "writes_own_folder", False):
                 continue
@@ -93,13 +93,13 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
                     )
 
 
-def _iter_datasets(node) -> Iterator[ConfigDict]:
+def iter_datasets(node) -> Iterator[ConfigDict]:
     """Yields the dataset configs in a dataloader config, inside any wrappers."""
     if isinstance(node, Mapping):
-        if "data_root" in node or "data_prefix" in node:
+        if {"data_root", "data_prefix", "ann_file"} & node.keys():
             yield node  # type: ignore[misc]
         for key in ("dataset", "datasets"):
-            yield from _iter_datasets(node.get(key))
+            yield from iter_datasets(node.get(key))
     elif isinstance(node, list | tuple):
         for child in node:
-            yield from _iter_datasets(child)
+            yield from iter_datasets(child)

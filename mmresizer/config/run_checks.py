@@ -8,6 +8,7 @@ from copy import deepcopy
 from inspect import signature
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook
 from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
@@ -18,14 +19,17 @@ from torch import nn
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, check_keys, describe_error
 
+from .data_checks import find_heads
+
 Schedulers = dict[str, list[_ParamScheduler]]
 
 
-def check_training(runner: Runner) -> Schedulers:
+def check_training(runner: Runner, cfg: Config) -> Schedulers:
     """Checks loops, metrics, hooks and the clipping of gradients of a training.
 
     Args:
         runner (Runner): With its loops and its optimizer built.
+        cfg (Config): Its config.
 
     Returns:
         dict[str, list[_ParamScheduler]]: Schedulers such as the run will build, by the
@@ -35,7 +39,7 @@ def check_training(runner: Runner) -> Schedulers:
         InputError: If one of them is at fault, or a scheduler cannot be built.
     """
     check_int("train_cfg.val_interval", runner.train_loop.val_interval, 1)
-    check_topk(runner.model, runner.val_loop and runner.val_evaluator)
+    check_topk(cfg, runner.model, runner.val_loop and runner.val_evaluator)
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):  # it hands what it does not know on
             taken = {*_names(CheckpointHook.__init__), *_names(Runner.save_checkpoint)}
@@ -46,14 +50,13 @@ def check_training(runner: Runner) -> Schedulers:
     return _try_schedulers(runner)
 
 
-def check_topk(model: nn.Module, evaluator: Evaluator | None) -> None:
+def check_topk(cfg: Config, model: nn.Module, evaluator: Evaluator | None) -> None:
     """Checks that no top-k accuracy is of more classes than there are.
 
     Raises:
         InputError: If one is.
     """
-    counts = [_num_classes(module) for module in model.modules()]
-    num_classes = max(filter(None, counts), default=None)
+    num_classes = min(find_heads(cfg, model).values(), default=None)
     if num_classes is None:
         return
     asked: list[tuple[str, Any]] = [
@@ -72,11 +75,6 @@ def check_topk(model: nn.Module, evaluator: Evaluator | None) -> None:
                 f"the topk of {where} must be at most the number of classes, "
                 f"{num_classes}, got {k}"
             )
-
-
-def _num_classes(module: nn.Module) -> int | None:
-    number = getattr(module, "num_classes", None)
-    return number if isinstance(number, int) else None
 
 
 def optimizers(runner: Runner) -> dict[str, OptimWrapper]:

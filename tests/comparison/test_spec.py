@@ -255,6 +255,10 @@ def test_holdout_is_a_part_of_the_training_set(load):
             "train_dataloader.dataset of .* has an unknown key 'num_sample'; .* num",
         ),
         (
+            dict(options={"model.head.num_classes": 7}),
+            "the training data has 8 classes .*, but model.head.num_classes is 7",
+        ),
+        (
             dict(options={"train_dataloader.dataset.data_root": "absent"}),
             "the folder 'absent' of train_dataloader does not exist",
         ),

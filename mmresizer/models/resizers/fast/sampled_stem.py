@@ -41,30 +41,27 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
         stem (Stem): The stem.
         interpolation (Interpolation): Interpolation of the stem's output.
     """
-    size = map_size(x, stem)
+    norm: Any = stem.norm
     if (
-        interpolation.antialias
+        type(stem) is not Stem
+        or not type(stem.conv1) is type(stem.conv2) is nn.Conv2d
+        or type(stem.act1) not in ELEMENTWISE
+        or type(stem.act2) not in ELEMENTWISE
+        or not (can_defer(norm) or type(norm) is nn.Identity)
+        # The statistics of a batch are those of the whole map.
+        or (can_defer(norm) and uses_batch_stats(norm))
+        or interpolation.antialias
         or interpolation.mode == "area"
-        or any(
-            whole % part for whole, part in zip(size, interpolation.size, strict=True)
-        )
     ):
         return False
-    factors = [a // b for a, b in zip(size, interpolation.size, strict=True)]
+    pairs = [*zip(map_size(x, stem), interpolation.size, strict=True)]
+    if any(whole % part for whole, part in pairs):
+        return False
+    factors = [whole // part for whole, part in pairs]
     taps = [_find_taps(interpolation.mode, factor) for factor in factors]
-    norm: Any = stem.norm
-    # The statistics of a batch are those of the whole map.
-    whole_map = can_defer(norm) and uses_batch_stats(norm)
-    return (
-        2 * math.prod(len(weights) for _, weights in taps) <= math.prod(factors)
-        and all(first >= 0 for first, _ in taps)  # else it reads beyond the edge
-        and type(stem) is Stem
-        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
-        and type(stem.act1) in ELEMENTWISE
-        and type(stem.act2) in ELEMENTWISE
-        and (can_defer(norm) or type(norm) is nn.Identity)
-        and not whole_map
-    )
+    inside = all(first >= 0 for first, _ in taps)  # else it reads beyond the edge
+    reads = math.prod(len(weights) for _, weights in taps)
+    return inside and 2 * reads <= math.prod(factors)
 
 
 def sampled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:

@@ -1,0 +1,428 @@
+"""Checks of built datasets before a run: head against dataset against files.
+
+Labels are read from memory. No image is opened.
+"""
+
+import json
+import logging
+import os
+import pickle
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import get_text, list_from_file
+from mmengine.logging import print_log
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.models import BaseClassifier
+from mmpretrain.models.heads import RegressionHead
+from PIL import Image
+from torch import nn
+
+from mmresizer.models.heads import IQAHead
+from mmresizer.registry import DATASETS
+from mmresizer.utils import InputError
+
+from .checks import iter_datasets
+
+# What the dataset of a loop is for.
+USES = dict(train="training", val="validation", test="test")
+
+# Parts of detectors whose `num_classes` is not the number of the dataset's classes, by
+# their names or those of their types.
+_NO_HEADS = re.compile(r"backbone|neck|rpn_head|semantic_head|\w*RPN\w*")
+_SHOWN = 10
+_INTEGER = (int, np.integer)
+_SEVERAL = (list, tuple, np.ndarray)
+
+
+class _Part(NamedTuple):
+    """A dataset without wrappers, and what it is for, one of ``USES``."""
+
+    use: str
+    dataset: Any
+
+    @property
+    def place(self) -> str:
+        """The file of annotations or the folder of images."""
+        prefix = getattr(self.dataset, "data_prefix", "")
+        if isinstance(prefix, Mapping):
+            prefix = next(iter(prefix.values()), "")
+        return str(getattr(self.dataset, "ann_file", "") or prefix)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, () if there are none."""
+        return tuple(getattr(self.dataset, "metainfo", {}).get("classes") or ())
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that are the classes, by label; [] if they are not."""
+        indices = getattr(self.dataset, "folder_to_idx", {})
+        return sorted(indices, key=indices.__getitem__)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the dataset has read its files, see ``lazy_init``."""
+        return getattr(self.dataset, "_fully_initialized", True)
+
+    def infos(self) -> Iterator[dict]:
+        """Yields the stored annotations of each image.
+
+        ``get_data_info`` would copy them and, in some datasets, make the image.
+        """
+        if not self.is_loaded:
+            return
+        if not getattr(self.dataset, "serialize_data", False):
+            yield from getattr(self.dataset, "data_list", ())
+            return
+        stored, start = memoryview(self.dataset.data_bytes), 0
+        for end in self.dataset.data_address.tolist():
+            yield pickle.loads(stored[start:end])
+            start = end
+
+
+def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -> None:
+    """Checks that the datasets of a run fit the model, their files and each other.
+
+    A dataset in wrappers, such as RepeatDataset or ConcatDataset, is checked like one
+    without them. Of one that is not loaded yet, only the names of the classes are
+    checked, and their number.
+
+    Args:
+        cfg (Config): Config of the run.
+        model (nn.Module): The model.
+        datasets (Mapping[str, Any]): The built datasets, or lists of them, of "train",
+            "val" and "test".
+
+    Raises:
+        InputError: If a label is outside the range of the head, the numbers of classes
+            of head and dataset differ, names of classes are not those of the files,
+            a class has no images, a detector would train without boxes, or two datasets
+            have other classes.
+    """
+    heads = find_heads(cfg, model)
+    parts = [
+        _Part(USES[split], inner)
+        for split, dataset in datasets.items()
+        for inner in _unwrap(dataset)
+    ]
+    _check_same_classes(parts)
+    for part in parts:
+        _check_names(part)
+        _check_number(part, heads, isinstance(_inner(model), BaseClassifier))
+        _check_folders(part)
+        _check_labels(part, heads)
+
+
+def explain_failure(split: str, dataloader: Mapping) -> None:
+    """Looks for the reason why the dataset of a dataloader could not be built.
+
+    Args:
+        split (str): "train", "val" or "test".
+        dataloader (Mapping): Config of the dataloader.
+
+    Raises:
+        InputError: If a line of a list cannot be read, or names of classes are not
+            those of the files.
+    """
+    for config in iter_datasets(dataloader):
+        for change in (dict(lazy_init=True), dict(filter_cfg=None)):
+            try:
+                dataset = DATASETS.build({**config, **change})
+            except Exception:  # the reason is another one
+                continue
+            if "lazy_init" in change:
+                _check_lists(dataset)
+            else:
+                part = _Part(USES[split], dataset)
+                _check_names(part)
+                _check_labels(part, {})
+
+
+def _unwrap(dataset: Any) -> Iterator[Any]:
+    """Yields the datasets inside any wrappers or lists."""
+    inner = dataset if isinstance(dataset, list) else getattr(dataset, "datasets", [])
+    if hasattr(dataset, "dataset"):
+        inner = [dataset.dataset]
+    if isinstance(dataset, BaseDataset) or not inner:
+        inner = []
+        yield dataset
+    for each in inner:
+        yield from _unwrap(each)
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """Returns the model inside the wrappers of a distributed job or augmentation."""
+    while isinstance(inner := getattr(model, "module", None), nn.Module):
+        model = inner
+    return model
+
+
+def find_heads(cfg: Config, model: nn.Module) -> dict[str, int]:
+    """Returns the numbers of classes of the parts of a model that predict classes."""
+    model = _inner(model)
+    if not isinstance(model, BaseClassifier):
+        return {
+            f"model.{name}.num_classes": module.num_classes
+            for name, module in model.named_modules()
+            if name
+            and _is_count(getattr(module, "num_classes", None))
+            and not getattr(module, "class_agnostic", False)
+            and not any(
+                map(_NO_HEADS.fullmatch, [*name.split("."), type(module).__name__])
+            )
+        }
+    head = getattr(model, "head", None)
+    if isinstance(head, IQAHead | RegressionHead):
+        return {}
+    config = cfg.model.get("module", cfg.model).get("head") or {}
+    counts = {
+        "model.head.num_classes": getattr(head, "num_classes", None)
+        or config.get("num_classes"),  # some heads do not keep it
+        "model.backbone.num_classes": _num_classes(getattr(model, "backbone", None)),
+        "model.num_classes": _num_classes(getattr(model, "model", None)),
+    }
+    found = [(name, count) for name, count in counts.items() if _is_count(count)]
+    return dict(found[:1])
+
+
+def _num_classes(module: Any) -> Any:
+    """Returns the number of outputs of a classifier, by timm's or HF's name for it."""
+    return getattr(module, "num_classes", getattr(module, "num_labels", None))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _check_same_classes(parts: Sequence[_Part]) -> None:
+    """Checks that labels mean the same in all datasets of a run."""
+    with_folders = [part for part in parts if part.folders]
+    for one, other in pairwise(with_folders):
+        if differing := set(one.folders) ^ set(other.folders):
+            raise InputError(
+                f"the folders {one.place!r} and {other.place!r} must hold the same "
+                f"classes, but {min(differing)!r} is in one of them only"
+            )
+    with_names = [part for part in parts if part.classes]
+    for one, other in pairwise(with_names):
+        label = _first_other(one.classes, other.classes)
+        if label is not None:
+            raise InputError(
+                f"all data must have the same classes, but label {label} is "
+                f"{one.classes[label]!r} in {one.place!r} and {other.classes[label]!r} "
+                f"in {other.place!r}"
+            )
+
+
+def _first_other(names: Sequence[str], others: Sequence[str]) -> int | None:
+    """Returns the first label with one name here and that of another label there."""
+    all_names, all_others = set(names), set(others)
+    for label, (name, other) in enumerate(zip(names, others, strict=False)):
+        if name != other and (name in all_others or other in all_names):
+            return label
+    return None
+
+
+def _check_names(part: _Part) -> None:
+    """Checks the names of the classes against the folders or the annotation file."""
+    dataset, classes = part.dataset, part.classes
+    given = getattr(dataset, "metainfo", {}).get("classes")
+    if isinstance(given, str):
+        raise InputError(
+            f"metainfo.classes of the {part.use} data must be a list of names, such as "
+            f"({given!r},), but is {given!r}"
+        )
+    found, accepted = _read_names(part)
+    if not found and not accepted:
+        return
+    own = tuple(getattr(dataset, "METAINFO", {}).get("classes", ()))
+    # A dataset may have names of its own for its folders, and a file others than
+    # `classes`. But each has to have all, and none that belongs to another label.
+    strict = classes != own if part.folders else len(found) != len(classes)
+    for label, (name, there) in enumerate(zip_longest(classes, found)):
+        if name != there and (strict or name in found or there in classes):
+            called = f"calls {there!r}" if there else "does not have"
+            raise InputError(
+                f"metainfo.classes of the {part.use} data calls label {label} "
+                f"{name!r}, which {part.place!r} {called}; the names there are, in "
+                f"order: {_join(accepted)}"
+            )
+
+
+def _read_names(part: _Part) -> tuple[list[str], list[str]]:
+    """Returns the names of a dataset's labels, and of all classes, in its files."""
+    dataset = part.dataset
+    if part.folders:
+        return part.folders, part.folders
+    is_json = isinstance(dataset, BaseDataset) and part.place.endswith(".json")
+    if not is_json or not part.is_loaded or not part.classes:
+        return [], []
+    if hasattr(dataset, "cat2label"):
+        categories = _read_value(part, "categories") or []
+        by_id = {category["id"]: category["name"] for category in categories}
+        ids = sorted(dataset.cat2label, key=dataset.cat2label.__getitem__)
+        return [by_id[i] for i in ids if i in by_id], [*by_id.values()]
+    if type(dataset).load_data_list is BaseDataset.load_data_list:
+        meta = _read_value(part, "metainfo") or {}
+        categories = sorted(meta.get("categories", ()), key=lambda item: item["id"])
+        names = meta.get("classes") or [item["category_name"] for item in categories]
+        # `metainfo.classes` may have more.
+        return list(names)[: len(part.classes)], list(names)
+    return [], []
+
+
+def _read_value(part: _Part, key: str) -> Any:
+    """Returns the value of a key of a JSON file, without parsing all of the file."""
+    options = getattr(part.dataset, "backend_args", None)
+    text = get_text(part.place, backend_args=options)
+    decoder = json.JSONDecoder()
+    for match in re.finditer(rf'"{key}"\s*:\s*(?=[\[{{])', text):
+        value = decoder.raw_decode(text, match.end())[0]
+        if isinstance(value, dict) or all(
+            isinstance(item, dict) and {"id", "name"} <= item.keys() for item in value
+        ):
+            return value
+    return None
+
+
+def _check_number(part: _Part, heads: Mapping[str, int], classifies: bool) -> None:
+    """Checks the number of classes of a dataset against that of the heads."""
+    names = part.folders or part.classes
+    meta = getattr(part.dataset, "metainfo", {})
+    # Heads of prompted detectors take any text, and panoptic ones split the classes.
+    if getattr(part.dataset, "return_classes", False) or "thing_classes" in meta:
+        return
+    for head, count in heads.items():
+        if part.folders and len(names) != count:
+            raise InputError(
+                f"the folder {part.place!r} must hold one folder for each of the "
+                f"{count} classes of {head}, but holds {len(names)}: {_join(names)}"
+            )
+        # A classifier may have outputs that the names of a list do not use.
+        if names and (len(names) > count if classifies else len(names) != count):
+            raise InputError(
+                f"the {part.use} data has {len(names)} classes ({_join(names)}), but "
+                f"{head} is {count}"
+            )
+
+
+def _check_folders(part: _Part) -> None:
+    """Checks that each folder of a class has images that the dataset takes."""
+    left_out, example = 0, ""
+    accepted = ", ".join(sorted(getattr(part.dataset, "extensions", ())))
+    image_types = Image.registered_extensions()
+    for folder in part.folders if "://" not in part.place else ():
+        taken, others, path = False, [], os.path.join(part.place, folder)
+        for root, _, names in os.walk(path, followlinks=True):
+            for name in (name for name in names if not name.startswith(".")):
+                if part.dataset.is_valid_file(name):
+                    taken = True
+                elif os.path.splitext(name)[1].lower() in image_types:
+                    others.append(os.path.join(root, name))
+        # Without images of a class, others are tested all right, but not learned.
+        if not taken and (others or part.use == "training"):
+            held = f"only others, such as {min(others)!r}" if others else "none"
+            raise InputError(
+                f"the folder {path!r} must hold images that end "
+                f"in one of {accepted} (`extensions` of the dataset sets them), but "
+                f"holds {held}"
+            )
+        left_out += len(others)
+        example = example or min(others, default="")
+    if left_out:
+        print_log(
+            f"{part.place!r} has images that are left out: {left_out:,}, such as "
+            f"{example!r}; `extensions` of the dataset accepts {accepted}",
+            logger="current",
+            level=logging.WARNING,
+        )
+
+
+def _check_labels(part: _Part, heads: Mapping[str, int]) -> None:
+    """Checks that labels are in range and, of a detector, that there are boxes."""
+    count, named = min(heads.values(), default=0), len(part.classes)
+    used: set[int] = set()  # by boxes
+    detects = False
+    for number, info in enumerate(part.infos()):
+        labels = info.get("gt_label")
+        if (boxes := info.get("instances")) is not None:
+            detects, count = True, named or count
+            used.update(box.get("bbox_label") for box in boxes)
+            labels = [b.get("bbox_label") for b in boxes if not b.get("ignore_flag")]
+        for label in labels if isinstance(labels, _SEVERAL) else (labels,):
+            if count and isinstance(label, _INTEGER) and not 0 <= label < count:
+                raise InputError(
+                    f"labels of the {part.use} data must be from 0 to {count - 1}, but "
+                    f"that of {info.get('img_path', number)!r} is {label}"
+                )
+    if detects:
+        _check_boxes(part, used)
+
+
+def _check_boxes(part: _Part, used: set[int]) -> None:
+    """Checks that a detector has boxes to learn or to be compared with.
+
+    A dataset reads no box of a name that is not in its classes.
+    """
+    classes = part.classes
+    unused = [name for i, name in enumerate(classes) if i not in used]
+    if unused:
+        for path in (info.get("xml_path") for info in part.infos()):
+            names = [] if path is None else ET.parse(path).findall("object/name")
+            for name in (name.text for name in names):
+                if name not in classes:
+                    raise InputError(
+                        f"metainfo.classes of the {part.use} data must have the names "
+                        f"of the annotations, but no box is a {unused[0]!r}, and "
+                        f"{path!r} has a {name!r}"
+                    )
+    if not used and part.use != "test":  # a test set may be without annotations
+        raise InputError(
+            f"the {part.use} data ({part.place!r}) must have boxes of the classes "
+            f"{_join(classes)}, but has none"
+        )
+
+
+def _check_lists(dataset: Any) -> None:
+    """Checks the lines of the lists of a dataset that is not loaded yet."""
+    main = getattr(dataset, "ann_file", "")
+    labelled = isinstance(dataset, CustomDataset) and dataset.with_label
+    paths = {path for path in vars(dataset).values() if isinstance(path, str)}
+    for path in sorted(paths):
+        is_list = path.endswith(".txt") or (path == main and labelled)
+        if not is_list or not os.path.isfile(path):
+            continue
+        try:
+            lines = list_from_file(path)
+        except UnicodeDecodeError as e:
+            raise InputError(f"{path!r} must be a text file in UTF-8 ({e})") from e
+        for number, line in enumerate(lines, 1):
+            wanted = ""
+            if not line.strip():
+                wanted = "not be blank"
+            elif path == main and labelled and not _is_labelled(line):
+                wanted = "be a path, a space and a label, such as 'a/1.png 0'"
+            if wanted:
+                raise InputError(
+                    f"line {number} of {path!r} must {wanted}, but is {line!r}"
+                )
+
+
+def _is_labelled(line: str) -> bool:
+    path, _, label = line.strip().rpartition(" ")
+    try:
+        return bool(path) and int(label) is not None
+    except ValueError:
+        return False
+
+
+def _join(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more
