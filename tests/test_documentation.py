@@ -30,7 +30,6 @@ PAGES = [
 ]
 # What a block with this text needs.
 NEEDS = {
-    "torch.onnx": "onnx",
     "Timm": "timm",
     "HuggingFace": "transformers",
 }

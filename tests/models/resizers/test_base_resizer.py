@@ -1,5 +1,6 @@
 """Exported programs of all resizers, at other sizes than those of the export."""
 
+import onnxruntime
 import pytest
 import torch
 
@@ -64,8 +65,6 @@ def test_exports_with_named_sizes(strict):
 @pytest.mark.parametrize("size", [dict(output_size=24), dict(scale_factor=0.5)])
 @pytest.mark.parametrize(("interpolation", "antialias"), INTERPOLATIONS)
 def test_onnx_equals_torch(interpolation, antialias, size, tmp_path):
-    pytest.importorskip("onnxscript")
-    onnxruntime = pytest.importorskip("onnxruntime")
     kwargs = dict(interpolation=interpolation, antialias=antialias, **size)
     model = build(LearnedResizer, **kwargs)
     path = tmp_path / "resizer.onnx"
