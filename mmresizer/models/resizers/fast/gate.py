@@ -19,8 +19,9 @@ from ..fuse import Fuse
 from ..residual_block import ConvNorm, ResidualBlock
 from .deferred_norm import can_defer, uses_batch_stats
 from .packed_conv import conv2d_packed
-from .sampled_stem import can_sample, sampled_stem
-from .tiled_stem import act_in_place, can_tile, images_at_a_time, tiled_stem
+from .pool import map_images
+from .sampled_stem import can_sample, images_at_a_time, sampled_stem
+from .tiled_stem import act_in_place, can_tile, images_in_cache, tiled_stem
 from .torch_private import is_watched
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Path(Enum):
             few; the rest as IN_PLACE or, in inference on a CPU, as FOLDED.
         TILED: The stem in tiles of rows, the rest as IN_PLACE.
         FOLDED: The same in inference on a CPU: norms are folded into convolutions, and
-            few images go through at a time, so that their maps stay in the cache.
+            each thread has images of its own.
     """
 
     PLAIN = auto()
@@ -110,24 +111,30 @@ def run_path(
         Tensor: What is added to the interpolated images, of their shape.
     """
     stem, blocks, fuse = resizer.stem, resizer.blocks, resizer.fuse
+    on_cpu = x.device.type == "cpu"
     if path is Path.FOLDED:
-        few = x.split(images_at_a_time(x, stem))
         rest = _in_place(resizer, _fold)
-        return torch.cat([rest(tiled_stem(y, stem, interpolation)) for y in few])
-    if path is Path.SAMPLED:
+        return map_images(
+            lambda x: rest(tiled_stem(x, stem, interpolation)),
+            x,
+            images_in_cache(x, stem),
+        )
+    if path is Path.SAMPLED and on_cpu and _can_fold(resizer):
+        rest = _in_place(resizer, _fold)
+        few = x.split(images_at_a_time(x, stem, interpolation))
+        return torch.cat([rest(sampled_stem(y, stem, interpolation)) for y in few])
+    if path is Path.TILED:
+        features = tiled_stem(x, stem, interpolation)
+    elif path is Path.SAMPLED:
         features = maybe_checkpoint(
             resizer.with_cp, lambda x: sampled_stem(x, stem, interpolation), x, stem
         )
-        if x.is_cuda:
-            features = features.contiguous(memory_format=torch.channels_last)
-        elif _can_fold(resizer):
-            return _in_place(resizer, _fold)(features)
-    elif path is Path.TILED:
-        features = tiled_stem(x, stem, interpolation)
     else:
         if x.is_cuda:  # docs/benchmarks: up to 3 times faster in training
             x = x.contiguous(memory_format=torch.channels_last)
         features = resizer.features(x, interpolation)
+    if x.is_cuda:
+        features = features.contiguous(memory_format=torch.channels_last)
     rest = _in_place(resizer, lambda layer: layer)
     return maybe_checkpoint(resizer.with_cp, rest, features, blocks, fuse)
 

@@ -19,6 +19,9 @@ from ..stem import PADDING, Stem
 from .deferred_norm import can_defer, uses_batch_stats
 from .tiled_stem import ELEMENTWISE, act_in_place, map_size
 
+# What cores share, about.
+_CACHE_BYTES = 2**23
+
 # Weights of a cubic kernel with a = -0.75, torch's, half a pixel from the centre.
 _CUBIC = (-0.09375, 0.59375, 0.59375, -0.09375)
 
@@ -62,6 +65,16 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
     inside = all(first >= 0 for first, _ in taps)  # else it reads beyond the edge
     reads = math.prod(len(weights) for _, weights in taps)
     return inside and 2 * reads <= math.prod(factors)
+
+
+def images_at_a_time(x: Tensor, stem: Stem, interpolation: Interpolation) -> int:
+    """Returns how many images keep the cores busy, with maps that stay in the cache.
+
+    The arguments are those of :func:`sampled_stem`.
+    """
+    channels = 4 * stem.conv1.out_channels  # of bilinear interpolation
+    image_bytes = math.prod(interpolation.size) * channels * x.element_size()
+    return max(1, _CACHE_BYTES // image_bytes)
 
 
 def sampled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:

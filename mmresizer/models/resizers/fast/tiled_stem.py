@@ -26,6 +26,7 @@ from .deferred_norm import (
     uses_batch_stats,
     wide,
 )
+from .pool import count_cores
 from .row_tiles import RowTile, TransposedColumns, plan_tiles
 
 # For the map of a tile. A core has 1 to 2 MiB of cache of its own, where the input and
@@ -221,13 +222,12 @@ def _tile_bytes(x: Tensor) -> int:
     """Bytes that the map of a tile may have, about."""
     if x.is_cuda:
         return _CUDA_TILE_BYTES
-    return _CPU_TILE_BYTES_PER_THREAD * torch.get_num_threads()
+    return _CPU_TILE_BYTES_PER_THREAD * count_cores()
 
 
-def images_at_a_time(x: Tensor, stem: Stem) -> int:
-    """Returns how many images have maps that stay in the cache: one for two cores."""
-    in_tile = _tile_bytes(x) // _map_bytes(x, stem)
-    return max(1, torch.get_num_threads() // 2, in_tile)
+def images_in_cache(x: Tensor, stem: Stem) -> int:
+    """Returns how many images have maps that a core keeps in its cache, at least 1."""
+    return max(1, _CPU_TILE_BYTES_PER_THREAD // _map_bytes(x, stem))
 
 
 def _windows(
