@@ -2,14 +2,16 @@
 
 import ctypes
 import math
+import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -25,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import check_device, describe_machine
+from mmresizer.utils.processes import kill_process, start_process
 from mmresizer.utils.tables import make_row, make_table, write_csv
 
 from .timing import time_in_turns
@@ -85,6 +88,8 @@ class Measurement:
     """One row of the results. Times, FLOPs and bounds are for one image.
 
     Attributes:
+        norm (str): "BN", or "none" where the resizers have no norms.
+        load (int): Number of busy processes beside.
         ms (float): Median over the repeats, in milliseconds.
         speedup (float): Time of the reference over this time.
         peak_mib (float, optional): Memory of the whole batch beyond model and images.
@@ -106,6 +111,8 @@ class Measurement:
     arm: str
     dtype: str
     batch: int
+    norm: str
+    load: int
     input: str
     output: str
     ms: float
@@ -128,6 +135,8 @@ def benchmark_resizer(
     backbones: Sequence[Arm] = (),
     device: str = "cpu",
     repeats: int = 7,
+    norm: bool = True,
+    load: int = 0,
 ) -> list[Measurement]:
     """Measures arms side by side: each repeat runs all of them, one after the other.
 
@@ -145,6 +154,9 @@ def benchmark_resizer(
             take a type is left out, with a message.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
+        norm (bool): Whether the resizers have batch norms. Defaults to True.
+        load (int): Number of processes beside that keep a core busy each, with
+            convolutions. Defaults to 0.
 
     Returns:
         list[Measurement]: The rows of ``results.csv``.
@@ -173,26 +185,53 @@ def benchmark_resizer(
     wanted = list(dict.fromkeys([REFERENCE, *wanted]))
     best = {dtype: _measure_best(device, dtype) for dtype in ("float32", *dtypes)}
     rows: list[Measurement] = []
-    for mode in modes:
-        for input_size, output_size in sizes:
-            for batch in batch_sizes:
-                case = _Case(mode, input_size, output_size, batch, device)
-                measured = case.measure(wanted, repeats, best)
-                for row in measured:
-                    print(make_row(_cells(row)), flush=True)
-                rows += measured
-                # What is measured is kept, whatever happens to the next case.
-                _write(rows, folder)
+    with _busy_processes(load):
+        for mode, (input_size, output_size), batch in product(
+            modes, sizes, batch_sizes
+        ):
+            case = _Case(mode, input_size, output_size, batch, device, norm, load)
+            measured = case.measure(wanted, repeats, best)
+            for row in measured:
+                print(make_row(_cells(row)), flush=True)
+            rows += measured
+            # What is measured is kept, whatever happens to the next case.
+            _write(rows, folder)
     return rows
+
+
+@contextmanager
+def _busy_processes(number: int) -> Iterator[None]:
+    processes = [start_process(_convolve, log=os.devnull) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            kill_process(process)
+
+
+def _convolve() -> None:
+    torch.set_num_threads(1)
+    x, conv = torch.rand(1, 16, 128, 128), nn.Conv2d(16, 16, 3, padding=1)
+    with torch.inference_mode():
+        while True:
+            conv(x)
 
 
 class _Case:
     """The arms for one batch."""
 
     def __init__(
-        self, mode: str, input_size: Size, output_size: Size, batch: int, device: str
+        self,
+        mode: str,
+        input_size: Size,
+        output_size: Size,
+        batch: int,
+        device: str,
+        norm: bool,
+        load: int,
     ):
         self.mode, self.device, self.batch = mode, device, batch
+        self.norm, self.load = norm, load
         self.input_size, self.output_size = input_size, output_size
         torch.manual_seed(0)
         self.x = torch.rand(batch, 3, *input_size, device=device)
@@ -202,7 +241,8 @@ class _Case:
         self.strided = self._make_resizer(stem_stride=max(1, factor))
 
     def _make_resizer(self, **kwargs) -> LearnedResizer:
-        resizer = LearnedResizer(self.output_size, **kwargs)
+        norm_cfg = dict(type="BN") if self.norm else None
+        resizer = LearnedResizer(self.output_size, norm_cfg=norm_cfg, **kwargs)
         resizer.init_weights()
         return resizer.to(self.device).train(self.mode == "training")
 
@@ -271,6 +311,8 @@ class _Case:
                     arm=str(arm),
                     dtype=arm.dtype,
                     batch=self.batch,
+                    norm="BN" if self.norm else "none",
+                    load=self.load,
                     input="x".join(map(str, self.input_size)),
                     output="x".join(map(str, self.output_size)),
                     ms=1e3 * times[arm] / self.batch,

@@ -96,6 +96,16 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=positive_int, help="on the CPU")
     parser.add_argument("--repeats", type=positive_int, default=7)
+    parser.add_argument(
+        "--no-norm", action="store_true", help="resizers without batch norms"
+    )
+    parser.add_argument(
+        "--load",
+        type=int,
+        default=0,
+        metavar="N",
+        help="N busy processes beside (default: 0)",
+    )
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -109,6 +119,8 @@ def main() -> None:
         args.backbones,
         args.device,
         args.repeats,
+        not args.no_norm,
+        args.load,
     )
 
 
