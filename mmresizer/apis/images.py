@@ -11,11 +11,7 @@ import torch
 from torch import Tensor
 
 from mmresizer.utils import InputError
-
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2"),
-    *(".pbm", ".pgm", ".ppm", ".pnm"),
-)
+from mmresizer.utils.files import IMAGE_EXTENSIONS
 
 Image = str | os.PathLike | np.ndarray | Tensor
 
@@ -106,8 +102,10 @@ def _find_files(
     path = Path(image)
     if path.is_dir():
         root = path
-        files = [p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS]
-        none_found = f"the folder {str(path)!r} has no images ({', '.join(EXTENSIONS)})"
+        files = [p for p in path.rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS]
+        none_found = (
+            f"the folder {str(path)!r} has no images ({', '.join(IMAGE_EXTENSIONS)})"
+        )
     elif path.is_file() or not glob.has_magic(str(image)):
         return [Source(str(path), path.name)]
     else:

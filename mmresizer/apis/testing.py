@@ -120,10 +120,11 @@ def set_visualization(cfg: Config, out_dir: str, interval: int = 1) -> None:
         out_dir (str): Folder for the images.
         interval (int): Every interval-th image is written. Defaults to 1.
     """
-    cfg.default_hooks.visualization = dict(
+    hook = dict(
         type="mmresizer.DrawPredictionsHook", out_dir=out_dir, interval=interval
     )
+    cfg.default_hooks = {**(cfg.get("default_hooks") or {}), "visualization": hook}
     if cfg.get("visualizer") is None:
         detection = find_task(cfg) == "detection"
-        kind = "mmdet.DetLocalVisualizer" if detection else "UniversalVisualizer"
-        cfg.visualizer = dict(type=kind)
+        kind = "mmdet.DetLocal" if detection else "mmpretrain.Universal"
+        cfg.visualizer = dict(type=f"{kind}Visualizer")

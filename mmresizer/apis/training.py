@@ -56,15 +56,16 @@ def train_model(cfg: Config) -> nn.Module:
     check_input_size(cfg)
     if cfg.get("resume"):
         cfg.load_from = cfg.load_from or find_checkpoint_to_resume(cfg.work_dir)
-        check_resume(model, cfg.load_from)
+        resumed = check_resume(model, cfg.load_from)
     elif cfg.get("load_from"):
         check_initial_weights(model, cfg.load_from)
     del model
     runner = build_runner(cfg)
     build_training(runner, cfg)
-    schedulers = check_training(runner, cfg)
+    trial = check_training(runner, cfg)
     if cfg.get("resume"):
-        check_resumed_settings(runner, schedulers, cfg.load_from)
+        check_resumed_settings(runner, trial, resumed)
+        del resumed
     model = runner.train()
     del runner
     if is_model_wrapper(model):

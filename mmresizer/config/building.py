@@ -78,7 +78,8 @@ def build_data(runner: Runner, cfg: Config, *splits: str) -> None:
                 explain_failure(split, dataloader)
                 raise
         datasets[split] = loop.dataloader.dataset
-    check_datasets(cfg, runner.model, datasets)
+    with _input_errors(f"the checks of the data of {cfg.filename}"):
+        check_datasets(cfg, runner.model, datasets)
 
 
 def build_model(cfg: Config) -> nn.Module:

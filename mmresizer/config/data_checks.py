@@ -1,6 +1,7 @@
 """Checks of built datasets before a run: head against dataset against files.
 
-Labels are read from memory. No image is opened.
+Images are not opened. Labels are in memory; names of classes are read once more from
+files of annotations.
 """
 
 import json
@@ -9,24 +10,25 @@ import os
 import pickle
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.dist import is_main_process
 from mmengine.fileio import get_text, list_from_file
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.models import BaseClassifier
 from mmpretrain.models.heads import RegressionHead
-from PIL import Image
 from torch import nn
 
 from mmresizer.models.heads import IQAHead
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.files import IMAGE_EXTENSIONS
 
 from .checks import iter_datasets
 
@@ -71,6 +73,11 @@ class _Part(NamedTuple):
         """Whether the dataset has read its files, see ``lazy_init``."""
         return getattr(self.dataset, "_fully_initialized", True)
 
+    def read(self, path: str) -> str:
+        """Reads a file of annotations."""
+        options = getattr(self.dataset, "backend_args", None)
+        return get_text(path, backend_args=options)
+
     def infos(self) -> Iterator[dict]:
         """Yields the stored annotations of each image.
 
@@ -113,11 +120,13 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
         for inner in _unwrap(dataset)
     ]
     _check_same_classes(parts)
+    found = {}
     for part in parts:
         _check_names(part)
         _check_number(part, heads, isinstance(_inner(model), BaseClassifier))
-        _check_folders(part)
-        _check_labels(part, heads)
+        found[part] = _check_labels(part, heads)
+        _check_folders(part, found[part].labels)
+    _check_boxes({part: labels for part, labels in found.items() if labels.of_boxes})
 
 
 def explain_failure(split: str, dataloader: Mapping) -> None:
@@ -133,6 +142,8 @@ def explain_failure(split: str, dataloader: Mapping) -> None:
     """
     for config in iter_datasets(dataloader):
         for change in (dict(lazy_init=True), dict(filter_cfg=None)):
+            if not change.keys() <= {"lazy_init", *config}:
+                continue
             try:
                 dataset = DATASETS.build({**config, **change})
             except Exception:  # the reason is another one
@@ -142,7 +153,7 @@ def explain_failure(split: str, dataloader: Mapping) -> None:
             else:
                 part = _Part(USES[split], dataset)
                 _check_names(part)
-                _check_labels(part, {})
+                _check_boxes({part: _check_labels(part, {})})
 
 
 def _unwrap(dataset: Any) -> Iterator[Any]:
@@ -272,7 +283,11 @@ def _read_names(part: _Part) -> tuple[list[str], list[str]]:
     if type(dataset).load_data_list is BaseDataset.load_data_list:
         meta = _read_value(part, "metainfo") or {}
         categories = sorted(meta.get("categories", ()), key=lambda item: item["id"])
-        names = meta.get("classes") or [item["category_name"] for item in categories]
+        names = meta.get("classes") or [
+            item.get("category_name") for item in categories
+        ]
+        if None in names:
+            return [], []
         # `metainfo.classes` may have more.
         return list(names)[: len(part.classes)], list(names)
     return [], []
@@ -280,8 +295,7 @@ def _read_names(part: _Part) -> tuple[list[str], list[str]]:
 
 def _read_value(part: _Part, key: str) -> Any:
     """Returns the value of a key of a JSON file, without parsing all of the file."""
-    options = getattr(part.dataset, "backend_args", None)
-    text = get_text(part.place, backend_args=options)
+    text = part.read(part.place)
     decoder = json.JSONDecoder()
     for match in re.finditer(rf'"{key}"\s*:\s*(?=[\[{{])', text):
         value = decoder.raw_decode(text, match.end())[0]
@@ -313,19 +327,33 @@ def _check_number(part: _Part, heads: Mapping[str, int], classifies: bool) -> No
             )
 
 
-def _check_folders(part: _Part) -> None:
-    """Checks that each folder of a class has images that the dataset takes."""
+def _check_folders(part: _Part, labels: Container[int]) -> None:
+    """Checks that each folder of a class has images that the dataset takes.
+
+    Args:
+        part (_Part): The dataset.
+        labels (Container[int]): Those that have images.
+    """
     left_out, example = 0, ""
     accepted = ", ".join(sorted(getattr(part.dataset, "extensions", ())))
-    image_types = Image.registered_extensions()
-    for folder in part.folders if "://" not in part.place else ():
-        taken, others, path = False, [], os.path.join(part.place, folder)
-        for root, _, names in os.walk(path, followlinks=True):
-            for name in (name for name in names if not name.startswith(".")):
-                if part.dataset.is_valid_file(name):
-                    taken = True
-                elif os.path.splitext(name)[1].lower() in image_types:
-                    others.append(os.path.join(root, name))
+    for label, folder in enumerate(part.folders if "://" not in part.place else ()):
+        if label in labels and not is_main_process():
+            continue  # one process looks for images that are left out
+        path = os.path.join(part.place, folder)
+        files = [
+            os.path.join(root, name)
+            for root, _, names in os.walk(path, followlinks=True)
+            for name in names
+            if not name.startswith(".")
+        ]
+        others = [
+            file
+            for file in files
+            if file.lower().endswith(IMAGE_EXTENSIONS)
+            and not part.dataset.is_valid_file(file)
+        ]
+        # A dataset in a wrapper may have no labels yet.
+        taken = label in labels or any(map(part.dataset.is_valid_file, files))
         # Without images of a class, others are tested all right, but not learned.
         if not taken and (others or part.use == "training"):
             held = f"only others, such as {min(others)!r}" if others else "none"
@@ -345,49 +373,77 @@ def _check_folders(part: _Part) -> None:
         )
 
 
-def _check_labels(part: _Part, heads: Mapping[str, int]) -> None:
-    """Checks that labels are in range and, of a detector, that there are boxes."""
+class _Labels(NamedTuple):
+    """The labels of a dataset.
+
+    Attributes:
+        labels (set[int]): Those of images or boxes.
+        of_boxes (bool): Whether they are those of boxes.
+        xml_paths (list[str]): The files of annotations in XML.
+    """
+
+    labels: set[int]
+    of_boxes: bool
+    xml_paths: list[str]
+
+
+def _check_labels(part: _Part, heads: Mapping[str, int]) -> _Labels:
+    """Checks that labels are in range; returns those that are used."""
     count, named = min(heads.values(), default=0), len(part.classes)
-    used: set[int] = set()  # by boxes
-    detects = False
+    if getattr(part.dataset, "return_classes", False):  # prompted: any text
+        count = named = 0
+    used: set[int] = set()
+    of_boxes, xml_paths = False, []
     for number, info in enumerate(part.infos()):
+        if not isinstance(info, Mapping):  # of a dataset of another library
+            break
         labels = info.get("gt_label")
         if (boxes := info.get("instances")) is not None:
-            detects, count = True, named or count
+            of_boxes, count = True, named or count
             used.update(box.get("bbox_label") for box in boxes)
             labels = [b.get("bbox_label") for b in boxes if not b.get("ignore_flag")]
+        if (path := info.get("xml_path")) is not None:
+            xml_paths.append(path)
         for label in labels if isinstance(labels, _SEVERAL) else (labels,):
-            if count and isinstance(label, _INTEGER) and not 0 <= label < count:
+            if not isinstance(label, _INTEGER):
+                continue
+            if count and not 0 <= label < count:
                 raise InputError(
                     f"labels of the {part.use} data must be from 0 to {count - 1}, but "
                     f"that of {info.get('img_path', number)!r} is {label}"
                 )
-    if detects:
-        _check_boxes(part, used)
+            used.add(int(label))
+    return _Labels(used, of_boxes, xml_paths)
 
 
-def _check_boxes(part: _Part, used: set[int]) -> None:
-    """Checks that a detector has boxes to learn or to be compared with.
+def _check_boxes(found: Mapping[_Part, _Labels]) -> None:
+    """Checks that a detector has boxes to learn and to be compared with.
 
-    A dataset reads no box of a name that is not in its classes.
+    A dataset reads no box of a name that is not in its classes. Of several datasets
+    for one use, some may have none.
     """
-    classes = part.classes
-    unused = [name for i, name in enumerate(classes) if i not in used]
-    if unused:
-        for path in (info.get("xml_path") for info in part.infos()):
-            names = [] if path is None else ET.parse(path).findall("object/name")
-            for name in (name.text for name in names):
-                if name not in classes:
+    everywhere = set().union(*(labels.labels for labels in found.values()))
+    for part, labels in found.items():
+        unused = [n for i, n in enumerate(part.classes) if i not in everywhere]
+        # A small test set may lack a class.
+        suspect = unused and (part.use == USES["train"] or not labels.labels)
+        for path in labels.xml_paths if suspect else ():
+            for name in ET.fromstring(part.read(path)).findall("object/name"):
+                if name.text not in part.classes:
                     raise InputError(
                         f"metainfo.classes of the {part.use} data must have the names "
                         f"of the annotations, but no box is a {unused[0]!r}, and "
-                        f"{path!r} has a {name!r}"
+                        f"{path!r} has a {name.text!r}"
                     )
-    if not used and part.use != "test":  # a test set may be without annotations
-        raise InputError(
-            f"the {part.use} data ({part.place!r}) must have boxes of the classes "
-            f"{_join(classes)}, but has none"
-        )
+    for use in {part.use: None for part in found}:
+        parts = [part for part in found if part.use == use]
+        # A test set may be without annotations.
+        if use != USES["test"] and not any(found[part].labels for part in parts):
+            places = ", ".join(repr(part.place) for part in parts)
+            raise InputError(
+                f"the {use} data ({places}) must have boxes of the classes "
+                f"{_join(parts[0].classes)}, but has none"
+            )
 
 
 def _check_lists(dataset: Any) -> None:
@@ -416,11 +472,7 @@ def _check_lists(dataset: Any) -> None:
 
 
 def _is_labelled(line: str) -> bool:
-    path, _, label = line.strip().rpartition(" ")
-    try:
-        return bool(path) and int(label) is not None
-    except ValueError:
-        return False
+    return re.fullmatch(r".+ [+-]?\d+", line.strip()) is not None
 
 
 def _join(names: Sequence[str]) -> str:

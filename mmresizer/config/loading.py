@@ -73,6 +73,7 @@ def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
         return load_config(os.path.join(folder, name))
     try:
         cfg = get_config(name)
+        _import_classes(cfg._cfg_dict)
     except Exception as e:  # a missing package or file, or the config itself
         raise InputError(f"cannot read the config {name!r} ({one_line(e)})") from e
     cfg.setdefault("launcher", "none")

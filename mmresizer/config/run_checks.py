@@ -6,7 +6,7 @@ What fails here would fail after the first epoch, or not at all.
 from collections.abc import Callable
 from copy import deepcopy
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
@@ -15,16 +15,29 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
 from mmengine.runner import Runner
 from mmpretrain.evaluation import Accuracy
 from torch import nn
+from torch.optim import Optimizer
 
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, check_keys, describe_error
 
 from .data_checks import find_heads
 
-Schedulers = dict[str, list[_ParamScheduler]]
+
+class Trial(NamedTuple):
+    """Optimizers and schedulers such as a run will have, but of no effect.
+
+    Both are by the name of the optimizer, which is "" if there is but one.
+
+    Attributes:
+        optimizers (dict[str, Optimizer]): With scaled learning rates.
+        schedulers (dict[str, list[_ParamScheduler]]): Theirs.
+    """
+
+    optimizers: dict[str, Optimizer]
+    schedulers: dict[str, list[_ParamScheduler]]
 
 
-def check_training(runner: Runner, cfg: Config) -> Schedulers:
+def check_training(runner: Runner, cfg: Config) -> Trial:
     """Checks loops, metrics, hooks and the clipping of gradients of a training.
 
     Args:
@@ -32,22 +45,22 @@ def check_training(runner: Runner, cfg: Config) -> Schedulers:
         cfg (Config): Its config.
 
     Returns:
-        dict[str, list[_ParamScheduler]]: Schedulers such as the run will build, by the
-        name of the optimizer, which is "" if there is but one.
+        Trial: Optimizers and schedulers such as the run will have.
 
     Raises:
         InputError: If one of them is at fault, or a scheduler cannot be built.
     """
-    check_int("train_cfg.val_interval", runner.train_loop.val_interval, 1)
+    if runner.val_loop:
+        check_int("train_cfg.val_interval", runner.train_loop.val_interval, 1)
     check_topk(cfg, runner.model, runner.val_loop and runner.val_evaluator)
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):  # it hands what it does not know on
             taken = {*_names(CheckpointHook.__init__), *_names(Runner.save_checkpoint)}
             check_keys("the CheckpointHook", hook.args, sorted(taken))
-    for wrapper in optimizers(runner).values():
+    for wrapper in _wrappers(runner.optim_wrapper).values():
         if clip := wrapper.clip_grad_kwargs:
             check_keys("optim_wrapper.clip_grad", clip, _names(wrapper.clip_func))
-    return _try_schedulers(runner)
+    return _try(runner)
 
 
 def check_topk(cfg: Config, model: nn.Module, evaluator: Evaluator | None) -> None:
@@ -77,9 +90,7 @@ def check_topk(cfg: Config, model: nn.Module, evaluator: Evaluator | None) -> No
             )
 
 
-def optimizers(runner: Runner) -> dict[str, OptimWrapper]:
-    """Returns the wrappers of a run's optimizers; with but one, its name is ""."""
-    wrapper = runner.optim_wrapper
+def _wrappers(wrapper: OptimWrapper) -> dict[str, OptimWrapper]:
     return dict(wrapper) if isinstance(wrapper, OptimWrapperDict) else {"": wrapper}
 
 
@@ -92,21 +103,24 @@ def _names(function: Callable) -> list[str]:
     ]
 
 
-def _try_schedulers(runner: Runner) -> Schedulers:
+def _try(runner: Runner) -> Trial:
     """Builds the schedulers for copies of the optimizers.
 
     A scheduler changes its optimizer, and the Runner scales the learning rate first.
     """
-    if runner.param_schedulers is None:
-        return {}
     own = runner.optim_wrapper
     shared = {id(p): p for p in runner.model.parameters()}
-    runner.optim_wrapper = deepcopy(own, shared)
+    copy = runner.optim_wrapper = deepcopy(own, shared)
     try:
-        runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
-        built = runner.build_param_scheduler(deepcopy(runner.param_schedulers))
+        runner.scale_lr(copy, runner.auto_scale_lr)
+        built = {}
+        if runner.param_schedulers is not None:
+            built = runner.build_param_scheduler(deepcopy(runner.param_schedulers))
     except Exception as e:  # constructors may raise anything
         raise InputError(f"cannot build param_scheduler ({describe_error(e)})") from e
     finally:
         runner.optim_wrapper = own
-    return built if isinstance(built, dict) else {"": built}
+    return Trial(
+        {name: wrapper.optimizer for name, wrapper in _wrappers(copy).items()},
+        built if isinstance(built, dict) else {"": built},
+    )

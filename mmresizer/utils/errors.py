@@ -85,7 +85,8 @@ def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
     process prints its own sentence, since the fault may be on its machine alone.
     ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be UTF-8
+    # Names of files need not be UTF-8.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
         yield

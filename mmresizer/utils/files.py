@@ -1,4 +1,4 @@
-"""Writing of files, whole or not at all, and their digests."""
+"""Names of images; writing of files, whole or not at all, and their digests."""
 
 import errno
 import hashlib
@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+
+# What folders are searched for.
+IMAGE_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
 
 
 @contextmanager

@@ -371,6 +371,28 @@ def test_no_boxes(root):
 
 
 @pytest.mark.detection
+def test_backgrounds_beside_objects(root):
+    """Some datasets of a training may be without boxes, not all of them."""
+    meta = dict(metainfo=dict(classes=("disc", "bar")))
+    objects = coco(root, ("disc", "bar"), **meta)
+    empty = coco(root, ("disc", "bar"), "background.json", **meta)
+    content = json.loads((root / "background.json").read_text())
+    (root / "background.json").write_text(json.dumps({**content, "annotations": []}))
+    both = dict(type="ConcatDataset", datasets=[objects, empty])
+    check(root, detector(), scope="mmdet", train=both, val=objects)
+    with pytest.raises(InputError, match=r"'\S*background.json'\) must have boxes"):
+        check(root, detector(), scope="mmdet", train=empty)
+
+
+@pytest.mark.detection
+def test_prompted_detectors_take_any_label(root):
+    """Their heads have room for words, and classes are texts."""
+    meta = dict(metainfo=dict(classes=("disc", "bar")))
+    data = coco(root, ("disc", "bar"), return_classes=True, **meta)
+    check(root, detector(1), scope="mmdet", train=data)
+
+
+@pytest.mark.detection
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_names_of_xml_files(root, split):
     write_image(root / "JPEGImages" / "0.jpg")
@@ -394,10 +416,12 @@ def test_names_of_xml_files(root, split):
 
     check(root, detector(1), scope="mmdet", **{split: data("disc")})
     check(root, detector(2), scope="mmdet", **{split: data("x", "disc")})
-    with pytest.raises(
-        InputError, match=r"no box is a 'bar', and '\S*0\.xml' has a 'x'"
-    ):
-        check(root, detector(2), scope="mmdet", **{split: data("disc", "bar")})
+    if split == "test":  # a small one may lack a class
+        check(root, detector(2), scope="mmdet", test=data("disc", "bar"))
+    wrong = data("disc", "bar") if split == "train" else data("disk", "bar")
+    fault = r"no box is a '(bar|disk)', and '\S*0\.xml' has a '(x|disc)'"
+    with pytest.raises(InputError, match=fault):
+        check(root, detector(2), scope="mmdet", **{split: wrong})
     (root / "ids.txt").write_text("0\n\n")
     with pytest.raises(InputError, match=r"line 2 of '\S*ids\.txt' must not be blank"):
         check(root, detector(1), scope="mmdet", **{split: data("disc")})

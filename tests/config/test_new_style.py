@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from mmresizer.analysis.costs import build_model_to_count, input_size, model_costs
 from mmresizer.apis import evaluate_model, resize_images, train_model
-from mmresizer.apis.testing import enable_tta
+from mmresizer.apis.testing import enable_tta, set_visualization
 from mmresizer.config.loading import load_config
 from mmresizer.utils import InputError
 
@@ -36,7 +36,9 @@ def test_trains_and_tests(config, tmp_path):
     assert metrics["accuracy/top1"] in (0, 25, 50, 75, 100)  # of 4 images
     augmented = load(config, tmp_path)
     enable_tta(augmented)
+    set_visualization(augmented, str(tmp_path / "drawn"))
     evaluate_model(augmented, weights)
+    assert len([*(tmp_path / "drawn").rglob("*.png")]) == 4
     (resized,) = resize_images(config, "images/val/iris/image_0000.jpg", weights)
     assert resized.shape[-2:] == (32, 32)
 

@@ -52,7 +52,7 @@ def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):
     train()
     *_, log = sorted((tmp_path / "run").glob("*/*.log"))
     assert re.search(
-        "Nothing is left to train: .*epoch_1.pth is of epoch 1, and .*max_epochs is 1",
+        "Nothing is left to train: the checkpoint is of epoch 1, and .*max_epochs is 1",
         log.read_text(),
     )
     longer = {"train_cfg.max_epochs": 2}
@@ -84,3 +84,49 @@ def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):
     (group,) = last["optimizer"]["param_groups"]
     assert group["lr"] == pytest.approx(0.001)
     assert last["meta"]["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"auto_scale_lr": dict(enable=True, base_batch_size=2), "param_scheduler": []},
+        {
+            "optim_wrapper.optimizer": dict(type="AdamW", lr=1e-3, betas=(0.8, 0.9)),
+            "param_scheduler": [dict(type="CosineAnnealingMomentum", T_max=4, end=4)],
+        },
+        {
+            "train_cfg": dict(type="IterBasedTrainLoop", max_iters=1, val_interval=1),
+            "default_hooks.checkpoint": dict(
+                type="CheckpointHook", interval=1, by_epoch=False
+            ),
+            "param_scheduler": [
+                dict(type="LinearLR", start_factor=0.1, end=4, by_epoch=False),
+                dict(type="CosineAnnealingLR", T_max=4, end=4, by_epoch=False),
+            ],
+        },
+        {
+            "param_scheduler": [
+                dict(type="ReduceOnPlateauLR", monitor="accuracy/top1", end=4)
+            ]
+        },
+        {"optim_wrapper.paramwise_cfg": dict(norm_decay_mult=0.0)},
+    ],
+    ids=["scaled", "momentum", "iterations", "plateau", "groups"],
+)
+def test_resumes_what_is_unchanged(changes, demo_config, tmp_path):
+    config = demo_config(custom_hooks=None, **{"train_cfg.max_epochs": 1})
+    for end, resume in ((1, False), (2, True)):
+        cfg = load_config(str(config))
+        for name, value in {"param_scheduler": [], **changes}.items():
+            *path, last = name.split(".")
+            node = cfg
+            for part in path:
+                node = node[part]
+            node[last] = value
+        for limit in {"max_epochs", "max_iters"} & cfg.train_cfg.keys():
+            cfg.train_cfg[limit] = end
+        cfg.train_dataloader.dataset.num_samples = 8
+        cfg.work_dir = str(tmp_path / "run")
+        cfg.resume, cfg.load_from = resume, None
+        train_model(cfg)
+    assert list((tmp_path / "run").glob("*_2.pth"))

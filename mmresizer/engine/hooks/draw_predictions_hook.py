@@ -78,6 +78,8 @@ class DrawPredictionsHook(Hook):
 
 def _find_root(dataset) -> str | None:
     """Returns the folder that all images are below, or None if some have no file."""
+    if not hasattr(dataset, "get_data_info"):
+        return None
     folders = set()
     for i in range(len(dataset)):
         path = dataset.get_data_info(i).get("img_path")

@@ -55,7 +55,8 @@ def _average_areas(
     rows, columns = (
         _area_weights(x, n, m) for n, m in zip(x.shape[2:], size, strict=True)
     )
-    return F.linear(F.linear(x, columns).mT, rows).mT.contiguous()
+    with torch.autocast(x.device.type, enabled=False):  # torch's takes any type, too
+        return F.linear(F.linear(x, columns).mT, rows).mT.contiguous()
 
 
 def _area_weights(x: Tensor, n: int, m: int) -> Tensor:

@@ -79,3 +79,13 @@ def test_onnx_equals_torch(interpolation, antialias, size, tmp_path):
         torch.testing.assert_close(
             torch.from_numpy(actual), expected, rtol=0, atol=1e-4
         )
+
+
+def test_compiled_areas_are_torch_s_own():
+    """Theirs are matrix products, which autocast would make coarse."""
+    resizer = InterpolationResizer(8, interpolation="area")
+    x = 255 * torch.rand(1, 3, 24, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(
+            torch.compile(resizer, backend="eager")(x), resizer(x)
+        )

@@ -89,7 +89,7 @@ def sampled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
         Tensor: Map of shape (N, mid_channels, *interpolation.size).
     """
     conv1, conv2 = stem.conv1, stem.conv2
-    stride = stem.stride
+    stride = conv1.stride[0]
     padding: list[int] = []
     strides, weights = [], []
     for whole, part, pixels in zip(
