@@ -16,9 +16,10 @@ from mmresizer.config.building import (
     set_dataloader_defaults,
 )
 from mmresizer.config.checks import check_data, check_settings, find_task
+from mmresizer.config.data_checks import check_trained_classes
 from mmresizer.config.run_checks import check_topk
 from mmresizer.engine import leave_distributed, setup_distributed
-from mmresizer.models.utils import check_trained_weights
+from mmresizer.models.utils import check_weights, load_checkpoint
 from mmresizer.utils import InputError
 
 # What `mmengine.dump` can write.
@@ -61,11 +62,14 @@ def evaluate_model(
     check_data(cfg, "test_dataloader")
     model = build_model(cfg)
     check_input_size(cfg)
-    check_trained_weights(model, checkpoint)
+    loaded = load_checkpoint(checkpoint)
+    check_weights(model, loaded["state_dict"], f"the checkpoint {checkpoint!r}")
     cfg.load_from = checkpoint
     cfg.resume = False
     runner = build_runner(cfg)
     build_data(runner, cfg, "test")
+    check_trained_classes(loaded, runner.test_loop.dataloader.dataset)
+    del loaded
     check_topk(cfg, runner.model, runner.test_evaluator)
     if out and out_item == "pred":
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))

@@ -14,6 +14,7 @@ from mmresizer.config.building import (
     set_dataloader_defaults,
 )
 from mmresizer.config.checks import check_data, check_settings
+from mmresizer.config.data_checks import check_trained_classes
 from mmresizer.config.resuming import (
     check_resume,
     check_resumed_settings,
@@ -65,6 +66,7 @@ def train_model(cfg: Config) -> nn.Module:
     trial = check_training(runner, cfg)
     if cfg.get("resume"):
         check_resumed_settings(runner, trial, resumed)
+        check_trained_classes(resumed, runner.train_loop.dataloader.dataset)
         del resumed
     model = runner.train()
     del runner

@@ -83,7 +83,7 @@ def check_data(cfg: Config, *dataloaders: str) -> None:
                 path = os.path.join(root or "", prefix or "")
                 if not path or "://" in path:
                     continue
-                folder = Path(path).expanduser()
+                folder = Path(path)  # the dataset takes "~" for a name, too
                 if not folder.is_dir() or not any(folder.iterdir()):
                     state = "is empty" if folder.is_dir() else "does not exist"
                     raise InputError(

@@ -129,6 +129,29 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
     _check_boxes({part: labels for part, labels in found.items() if labels.of_boxes})
 
 
+def check_trained_classes(checkpoint: Mapping, dataset: Any) -> None:
+    """Checks that labels mean what they meant when a model was trained.
+
+    Args:
+        checkpoint (Mapping): Whose ``meta`` may have the names of the classes.
+        dataset (Any): The built dataset.
+
+    Raises:
+        InputError: If a label has the name that was another label's.
+    """
+    meta = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
+    trained = meta.get("classes") or ()
+    for inner in _unwrap(dataset):
+        part = _Part("", inner)
+        label = _first_other(trained, part.classes)
+        if label is not None:
+            raise InputError(
+                f"the classes must be those that the model was trained with, but label "
+                f"{label} was {trained[label]!r}, and is {part.classes[label]!r} in "
+                f"{part.place!r}"
+            )
+
+
 def explain_failure(split: str, dataloader: Mapping) -> None:
     """Looks for the reason why the dataset of a dataloader could not be built.
 

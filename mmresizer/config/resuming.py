@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
+from mmresizer.engine import ResizerOptimizerHook
 from mmresizer.models.utils import check_weights, load_checkpoint
 from mmresizer.utils import InputError
 
@@ -16,6 +17,11 @@ from .run_checks import Trial
 
 # Of an optimizer; others may be what it has learned, such as DAdaptation's.
 _SETTINGS = {"lr", "weight_decay", "momentum", "betas", "nesterov", "eps", "amsgrad"}
+
+_REMEDY = (
+    "a resumed run keeps its schedule and its optimizers: restore it, or start anew "
+    "from the weights, with load_from instead of --resume"
+)
 
 # What changes in a scheduler while it works.
 _PROGRESS = (
@@ -103,29 +109,30 @@ def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> No
         scheduled = {scheduler.param_name for scheduler in ours}
         if "momentum" in scheduled:
             scheduled.add("betas")  # what it is called in Adam
+        optimizer_name = type(optimizer).__name__
         difference = _find_difference(
             "groups of parameters",
             states.get(name, states)["param_groups"],
-            [
-                {k: v for k, v in group.items() if k in _SETTINGS - scheduled}
-                for group in optimizer.param_groups
-            ],
-            [type(optimizer).__name__] * len(optimizer.param_groups),
+            optimizer.param_groups,
+            [optimizer_name] * len(optimizer.param_groups),
+            (_SETTINGS - scheduled).__contains__,
         ) or _find_difference(
             "schedulers",
             saved.get(name, []),
-            [
-                {k: v for k, v in s.state_dict().items() if k not in _PROGRESS}
-                for s in ours
-            ],
-            [type(s).__name__ for s in ours],
+            [scheduler.state_dict() for scheduler in ours],
+            [type(scheduler).__name__ for scheduler in ours],
+            lambda key: key not in _PROGRESS,
         )
         if difference:
-            raise InputError(
-                f"{difference}; a resumed run keeps its schedule and its optimizer: "
-                "restore it, or start anew from the weights, with load_from instead of "
-                "--resume"
-            )
+            raise InputError(f"{difference}; {_REMEDY}")
+    hooks = [hook for hook in runner.hooks if isinstance(hook, ResizerOptimizerHook)]
+    wanted = hooks[0].settings if hooks else None
+    began = checkpoint.get(ResizerOptimizerHook.SETTINGS)
+    if began != wanted:
+        raise InputError(
+            f"the resizer's own optimizer was {began or 'none'} when the checkpoint "
+            f"was saved, and is {wanted or 'none'} in the config; {_REMEDY}"
+        )
 
 
 def _find_difference(
@@ -133,12 +140,19 @@ def _find_difference(
     saved: Sequence[dict],
     wanted: Sequence[dict],
     names: Sequence[str],
+    is_setting: Callable[[str], bool],
 ) -> str:
     """Says in what the settings of a checkpoint and of a config differ first."""
     if len(saved) != len(wanted):
         return f"the checkpoint has {len(saved)} {what}, the config {len(wanted)}"
-    for name, theirs, ours in zip(names, saved, wanted, strict=True):
-        for key in ours.keys() & theirs.keys():
+    for name, *states in zip(names, saved, wanted, strict=True):
+        theirs, ours = ({k: v for k, v in s.items() if is_setting(k)} for s in states)
+        if others := theirs.keys() ^ ours.keys():
+            return (
+                f"the checkpoint has {what} of another type than the config's {name} "
+                f"(one of them has no {min(others)})"
+            )
+        for key in ours:
             if theirs[key] != ours[key]:
                 cause = " (max_epochs, unless it is set)" if key == "end" else ""
                 return (

@@ -50,6 +50,12 @@ def check_training(runner: Runner, cfg: Config) -> Trial:
     Raises:
         InputError: If one of them is at fault, or a scheduler cannot be built.
     """
+    loader = runner.train_dataloader
+    if len(loader) == 0:
+        raise InputError(
+            f"the training data has {len(loader.dataset)} images per process or fewer, "
+            f"which is no batch of {loader.batch_size} with drop_last=True"
+        )
     if runner.val_loop:
         check_int("train_cfg.val_interval", runner.train_loop.val_interval, 1)
     check_topk(cfg, runner.model, runner.val_loop and runner.val_evaluator)

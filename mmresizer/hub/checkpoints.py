@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,10 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     try:
         if path.endswith(".safetensors"):
             return {"state_dict": load_file(path)}
+        if zipfile.is_zipfile(path):  # torch does not look at the checksums
+            with zipfile.ZipFile(path) as file:
+                if (damaged := file.testzip()) is not None:
+                    raise ValueError(f"the checksum of {damaged!r} in it is wrong")
         return _load_safely(path, map_location)
     except Exception as e:  # on foreign bytes the readers may raise anything
         raise InputError(

@@ -50,8 +50,9 @@ def make_folder(path: str | os.PathLike) -> Path:
 
 
 def printable(name: str) -> str:
-    """Returns a name with a question mark for each byte that is no UTF-8."""
-    return name.encode(errors="replace").decode()
+    """Returns a name with a question mark for what is no UTF-8 or cannot be drawn."""
+    text = name.encode(errors="replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import RepeatDataset
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from mmresizer.config.building import build_data
-from mmresizer.config.data_checks import find_heads
+from mmresizer.config.data_checks import check_trained_classes, find_heads
 from mmresizer.utils import InputError
 
 CLASSES = ("a", "b", "c")
@@ -487,3 +489,15 @@ def test_proposals_have_no_classes():
     cfg = get_config("mmdet::rpn/rpn_r50_fpn_1x_coco.py")
     with torch.device("meta"):
         assert find_heads(cfg, MODELS.build(cfg.model)) == {}
+
+
+def test_classes_that_the_model_was_trained_with(root):
+    """Without class a, what was b is called a by the labels of the folders."""
+    dataset = CustomDataset(data_prefix=str(root / "train"))
+    meta = dict(dataset_meta=dict(classes=CLASSES))
+    check_trained_classes(dict(meta=meta), dataset)
+    check_trained_classes(dict(meta=dict(dataset_meta=None)), dataset)
+    (root / "train" / "a").rename(root / "train" / "z")
+    renamed = RepeatDataset(CustomDataset(data_prefix=str(root / "train")), 2)
+    with pytest.raises(InputError, match=r"label 0 was 'a', and is 'b' in '\S*train'"):
+        check_trained_classes(dict(meta=meta), renamed)

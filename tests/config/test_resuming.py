@@ -58,6 +58,18 @@ def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):
     longer = {"train_cfg.max_epochs": 2}
     for changes, sentence in [
         (
+            {"param_scheduler": [dict(type="MultiStepLR", milestones=[1], end=2)]},
+            "schedulers of another type than the config's MultiStepLR",
+        ),
+        (
+            {"optim_wrapper.optimizer": dict(type="SGD", lr=0.002)},
+            "groups of parameters of another type than the config's",
+        ),
+        (
+            {"custom_hooks": [dict(type="mmresizer.ResizerOptimizerHook")]},
+            "resizer's own optimizer was none when .*'lr': '0.001'",
+        ),
+        (
             {"param_scheduler.0.T_max": 4},
             "^T_max of CosineAnnealingLR was 2 .* is 4 in",
         ),
@@ -130,3 +142,23 @@ def test_resumes_what_is_unchanged(changes, demo_config, tmp_path):
         cfg.resume, cfg.load_from = resume, None
         train_model(cfg)
     assert list((tmp_path / "run").glob("*_2.pth"))
+
+
+def test_the_resizer_s_own_optimizer_stays(demo_config, tmp_path):
+    def train(resume, **settings):
+        hook = dict(type="mmresizer.ResizerOptimizerHook", **settings)
+        cfg = load_config(str(config), {"custom_hooks": [hook] if settings else []})
+        cfg.train_cfg.max_epochs = 2 if resume else 1
+        cfg.work_dir = str(tmp_path / "run")
+        cfg.resume, cfg.load_from = resume, None
+        train_model(cfg)
+
+    config = demo_config(
+        param_scheduler=[], **{"train_dataloader.dataset.num_samples": 8}
+    )
+    train(False, lr=1e-3)
+    for settings in (dict(lr=1e-2), dict(lr=1e-3, weight_decay=0.5), {}):
+        with pytest.raises(InputError, match=r"resizer's own optimizer was \{'type': "):
+            train(True, **settings)
+    train(True, lr=1e-3)
+    assert (tmp_path / "run" / "epoch_2.pth").is_file()

@@ -377,3 +377,17 @@ def test_an_error_page_becomes_no_checkpoint(server, cache):
     assert not [path for path in cache.iterdir() if path.suffix != ".lock"]
     torch.save({"state_dict": {"w": torch.ones(2)}}, server.folder / "w.pth")
     CheckpointLoader.load_checkpoint(f"{server.url}/w.pth")  # mended
+
+
+def test_a_bit_that_flipped(save_weights, demo_config):
+    """A zip file has checksums, at which torch does not look."""
+    model = Config.fromfile(demo_config()).model.to_dict()
+    for part in ("backbone", "neck", "head"):
+        model[part]["type"] = "mmpretrain." + model[part]["type"]
+    _, path = save_weights(model)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    torch.load(path)  # without a word
+    with pytest.raises(InputError, match=r"no complete checkpoint .*checksum of '.*'"):
+        load_checkpoint(str(path))

@@ -204,6 +204,10 @@ def test_loads_plain_weights(run_tool, demo_config, save_weights, tmp_path):
             {"model.head.cal_acc": True, "model.head.topk": (1, 10)},
             "topk of model.head must be at most the number of classes, 8, got 10",
         ),
+        (
+            {"train_dataloader.batch_size": 64, "train_dataloader.drop_last": True},
+            "has 32 images per process or fewer, which is no batch of 64 with drop",
+        ),
         ({"train_cfg.val_interval": 0}, "val_interval must be an int of 1 or more"),
     ],
 )

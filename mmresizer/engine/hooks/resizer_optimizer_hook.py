@@ -42,6 +42,9 @@ class ResizerOptimizerHook(Hook):
         InputError: If ``lr`` is not positive, or the optimizer cannot be built.
     """
 
+    # Where checkpoints have :attr:`settings`.
+    SETTINGS = "resizer_optimizer_settings"
+
     priority = "LOW"  # a hook that clips the gradient comes first
 
     def __init__(self, lr: float = 1e-3, type: str = "AdamW", **kwargs: Any):
@@ -54,6 +57,13 @@ class ResizerOptimizerHook(Hook):
         self._build([nn.Parameter()])
         self._optimizer: Optimizer | None = None
         self._loaded: dict | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The config of the optimizer, as text."""
+        kind = self.cfg["type"]
+        name = getattr(kind, "__name__", kind)
+        return {k: repr(v) for k, v in {**self.cfg, "type": name}.items()}
 
     def before_train(self, runner: Runner) -> None:
         """Makes the optimizer of the resizer step before each step of the other."""
@@ -85,8 +95,11 @@ class ResizerOptimizerHook(Hook):
         main.register_step_pre_hook(step)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the state, if that of the other optimizer is saved."""
-        if self._optimizer is not None and "optimizer" in checkpoint:
+        """Adds state and settings, if the state of the other optimizer is saved."""
+        if "optimizer" not in checkpoint:
+            return
+        checkpoint[self.SETTINGS] = self.settings
+        if self._optimizer is not None:
             checkpoint[_STATE] = self._optimizer.state_dict()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -562,3 +562,10 @@ def test_other_versions_of_torch(owner, name, training, monkeypatch):
         monkeypatch.delattr(owner, name)
         assert layers_called(resizer, x, monkeypatch) == ALL
         torch.testing.assert_close(resizer(x), expected)
+
+
+def test_a_batch_without_images():
+    resizer = LearnedResizer(24)
+    x = torch.randn(0, 3, 96, 96, requires_grad=True)
+    resizer.eval()(x).sum().backward()
+    assert x.grad.shape == x.shape
