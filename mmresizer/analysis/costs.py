@@ -1,5 +1,6 @@
 """Parameters, multiply-accumulates and activations of the model of a config."""
 
+import logging
 from collections.abc import Sequence
 from copy import deepcopy
 from inspect import signature
@@ -7,13 +8,14 @@ from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
-from mmresizer.models import BaseResizer, ResizerDetector
+from mmresizer.models import BaseResizer, InterpolationResizer, ResizerDetector
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS, enter_scope, find_class
 from mmresizer.utils import InputError
@@ -126,6 +128,17 @@ def check_input_size(cfg: Config) -> None:
         if isinstance(e.__cause__, InputError) or _takes_another_size(model, size):
             name = f"{cfg.filename}: " if cfg.filename else ""
             raise InputError(f"{name}{e}") from e
+        return
+    resizer = get_resizer(model)
+    if isinstance(resizer, InterpolationResizer):
+        return
+    if resizer.get_output_size(size) == size:
+        print_log(
+            f"the images are {size[0]}x{size[1]} pixels (height x width) already, as "
+            "many as behind the resizer; let the pipelines deliver more",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def _takes_another_size(model: nn.Module, size: tuple[int, int]) -> bool:

@@ -74,6 +74,14 @@ def test_refuses_what_the_resizer_refuses(config):
         check_input_size(config(None, scale_factor=0.01))
 
 
+@pytest.mark.parametrize(("side", "said"), [(64, 1), (32, 0)])
+def test_says_that_a_resizer_has_nothing_to_choose_from(config, log, side, said):
+    check_input_size(config(None, "mmresizer.LearnedResizer", output_size=side))
+    check_input_size(config(None, output_size=side))  # interpolation to its own size
+    messages = [m for m in log if "the images are 64x64 pixels" in m]
+    assert len(messages) == said
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

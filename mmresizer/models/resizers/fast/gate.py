@@ -64,9 +64,9 @@ def choose_path(
     Raises:
         InputError: If MMRESIZER_FAST is neither 0 nor 1.
     """
-    if not len(x) or is_watched(
-        x, resizer.stem, resizer.blocks, resizer.fuse, resizer.out
-    ):
+    if is_watched(x, resizer.stem, resizer.blocks, resizer.fuse, resizer.out):
+        return Path.PLAIN
+    if len(x) == 0:  # asked an exporter, it would fix the number of images
         return Path.PLAIN
     switch = os.environ.get("MMRESIZER_FAST", "1")
     if switch not in ("0", "1"):
