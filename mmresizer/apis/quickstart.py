@@ -76,6 +76,8 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
     print(
         f"\n{table}\n\nValidation images, last epoch, one seed ({seed}), "
         f"{torch.get_num_threads()} threads. Chance is 12.5 %.\n"
+        "Antialiased interpolation removes the stripes, plain interpolation folds them "
+        "into\ncoarser ones. README.md has the means of three seeds.\n"
         f"Table: {folder.resolve() / 'table.md'}\nPicture: {picture.resolve()}"
     )
     return table

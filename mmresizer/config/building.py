@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
-from mmresizer.registry import MODELS, RUNNERS, enter_scope
+from mmresizer.registry import MODELS, OPTIMIZERS, RUNNERS, enter_scope, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
 
@@ -49,6 +49,9 @@ def build_training(runner: Runner, cfg: Config) -> None:
     """
     build_data(runner, cfg, "train", "val")
     with _input_errors(f"the optimizer of {cfg.filename}"):
+        kind = (cfg.optim_wrapper.get("optimizer") or {}).get("type")
+        if kind is not None and find_class(OPTIMIZERS, kind) is None:
+            raise KeyError(f"{kind!r} is no optimizer of torch or mmengine")
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
 
 

@@ -428,14 +428,16 @@ def _check_labels(part: _Part, heads: Mapping[str, int]) -> _Labels:
         if (path := info.get("xml_path")) is not None:
             xml_paths.append(path)
         for label in labels if isinstance(labels, _SEVERAL) else (labels,):
-            if not isinstance(label, _INTEGER):
-                continue
-            if count and not 0 <= label < count:
+            is_int = isinstance(label, _INTEGER)
+            if not is_int and not isinstance(label, str | float):
+                continue  # none, or of a kind of its own
+            if count and not (is_int and 0 <= label < count):
                 raise InputError(
-                    f"labels of the {part.use} data must be from 0 to {count - 1}, but "
-                    f"that of {info.get('img_path', number)!r} is {label}"
+                    f"labels of the {part.use} data must be ints from 0 to "
+                    f"{count - 1}, but that of {info.get('img_path', number)!r} is "
+                    f"{label!r}"
                 )
-            used.add(int(label))
+            used.add(label)
     return _Labels(used, of_boxes, xml_paths)
 
 

@@ -131,6 +131,15 @@ def test_label_outside_the_range(root, split, wrapper, label, serialize):
     check(root, classifier(301), train=listed(root, lines.replace("-1", "5")))
 
 
+@pytest.mark.parametrize("label", ["1", 1.0])
+def test_label_that_is_no_int(root, label):
+    data = dict(type="BaseDataset", ann_file=write_json(root, [0, label]), pipeline=[])
+    with pytest.raises(
+        InputError, match=rf"ints from 0 to 2, but .*1\.png' is {label!r}"
+    ):
+        check(root, classifier(), train=data)
+
+
 def write_json(root, labels, classes=CLASSES):
     items = [
         dict(img_path=f"{i}.png", gt_label=label) for i, label in enumerate(labels)
