@@ -44,7 +44,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Arm:
+class TimedArm:
     """What is measured, and how.
 
     Attributes:
@@ -62,7 +62,7 @@ class Arm:
     dtype: str = "float32"
 
     @classmethod
-    def parse(cls, text: str) -> "Arm":
+    def parse(cls, text: str) -> "TimedArm":
         """Reads "MODULE", "MODULE+channels_last", "MODULE+channels_last+compiled".
 
         Raises:
@@ -80,7 +80,7 @@ class Arm:
 
 
 # The plain eager module; always measured.
-REFERENCE = Arm("layers")
+REFERENCE = TimedArm("layers")
 
 
 @dataclass
@@ -130,9 +130,13 @@ def benchmark_resizer(
     sizes: Sequence[tuple[Size, Size]],
     batch_sizes: Sequence[int],
     modes: Sequence[str] = MODES,
-    arms: Sequence[Arm] = (Arm("layers"), Arm("ours"), Arm("interpolation")),
+    arms: Sequence[TimedArm] = (
+        TimedArm("layers"),
+        TimedArm("ours"),
+        TimedArm("interpolation"),
+    ),
     dtypes: Sequence[str] = ("float32",),
-    backbones: Sequence[Arm] = (),
+    backbones: Sequence[TimedArm] = (),
     device: str = "cpu",
     repeats: int = 7,
     norm: bool = True,
@@ -146,12 +150,12 @@ def benchmark_resizer(
         batch_sizes (Sequence[int]): Numbers of images.
         modes (Sequence[str]): Of :data:`MODES`; a training step is forward and backward
             pass.
-        arms (Sequence[Arm]): What is measured with each of ``dtypes``. What does not
-            fit the memory of a GPU is left out, with a message.
+        arms (Sequence[TimedArm]): What is measured with each of ``dtypes``. What does
+            not fit the memory of a GPU is left out, with a message.
         dtypes (Sequence[str]): Of :data:`DTYPES`; in training, of autocast.
-        backbones (Sequence[Arm]): Models of MMPretrain whose backbones are measured at
-            the output size, alone and behind the learned resizer. One that does not
-            take a type is left out, with a message.
+        backbones (Sequence[TimedArm]): Models of MMPretrain whose backbones are
+            measured at the output size, alone and behind the learned resizer. One that
+            does not take a type is left out, with a message.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
         norm (bool): Whether the resizers have batch norms. Defaults to True.
@@ -235,7 +239,7 @@ class _Case:
         self.input_size, self.output_size = input_size, output_size
         torch.manual_seed(0)
         self.x = torch.rand(batch, 3, *input_size, device=device)
-        self.runs: dict[Arm, Callable[[], object]] = {}
+        self.runs: dict[TimedArm, Callable[[], object]] = {}
         factor = min(input_size[0] // output_size[0], input_size[1] // output_size[1])
         self.resizer = self._make_resizer()
         self.strided = self._make_resizer(stem_stride=max(1, factor))
@@ -248,7 +252,7 @@ class _Case:
 
     def measure(
         self,
-        arms: Sequence[Arm],
+        arms: Sequence[TimedArm],
         repeats: int,
         best: dict[str, tuple[float, float]],
     ) -> list[Measurement]:
@@ -329,7 +333,7 @@ class _Case:
             )
         return rows
 
-    def _prepare(self, arm: Arm) -> Callable[[], object]:
+    def _prepare(self, arm: TimedArm) -> Callable[[], object]:
         """Returns a function that runs an arm once."""
         x, module = self.x, self._make_module(arm)
         if arm.module == "onnxruntime":
@@ -367,7 +371,7 @@ class _Case:
 
         return step
 
-    def _make_module(self, arm: Arm) -> Any:
+    def _make_module(self, arm: TimedArm) -> Any:
         if arm.module == "interpolation":
             return InterpolationResizer(self.output_size)
         if arm.module == "strided":

@@ -11,7 +11,7 @@ from mmresizer.analysis.resizer_benchmark import (
     MODES,
     MODULES,
     VARIANTS,
-    Arm,
+    TimedArm,
     benchmark_resizer,
 )
 from mmresizer.utils import exit_on_input_error
@@ -37,10 +37,10 @@ def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
         raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from e
 
 
-def arm(text: str) -> Arm:
+def arm(text: str) -> TimedArm:
     """Parses "ours" or "layers+channels_last+compiled"."""
     try:
-        parsed = Arm.parse(text)
+        parsed = TimedArm.parse(text)
         if parsed.module not in MODULES:
             raise ValueError
     except ValueError as e:
@@ -49,10 +49,10 @@ def arm(text: str) -> Arm:
     return parsed
 
 
-def backbone(text: str) -> Arm:
+def backbone(text: str) -> TimedArm:
     """Parses "resnet50_8xb32_in1k+channels_last"."""
     try:
-        return Arm.parse(text)
+        return TimedArm.parse(text)
     except ValueError as e:
         raise argparse.ArgumentTypeError(str(e)) from e
 
@@ -77,7 +77,7 @@ def main() -> None:
         "--arms",
         type=arm,
         nargs="+",
-        default=[Arm("layers"), Arm("ours"), Arm("interpolation")],
+        default=[TimedArm("layers"), TimedArm("ours"), TimedArm("interpolation")],
         metavar="ARM",
         help=f"of {', '.join(MODULES)}, with any of +{', +'.join(VARIANTS)}, such as "
         "layers+channels_last; the layers called one by one, in float32, are always "
