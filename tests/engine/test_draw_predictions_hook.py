@@ -17,14 +17,16 @@ class Dataset(list):
     get_data_info = list.__getitem__
 
 
-def draw(tmp_path, infos, batches, interval=1):
+def draw(tmp_path, infos, batches, interval=1, label=0):
     """Runs the hook on batches of images; returns the names of the pictures."""
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=Dataset(infos)))
     visualizer = UniversalVisualizer(vis_backends=[])
     runner = SimpleNamespace(test_loop=loop, visualizer=visualizer)
     hook = DrawPredictionsHook(str(tmp_path / "out"), interval)
     hook.before_test(runner)
-    samples = [DataSample(metainfo=info).set_pred_label(0) for info in infos]
+    samples = [DataSample(metainfo=info).set_pred_label(label) for info in infos]
+    for sample in samples:
+        sample.set_pred_score(torch.tensor([0.5]))
     for i, inputs in enumerate(batches):
         outputs, samples = samples[: len(inputs)], samples[len(inputs) :]
         hook.after_test_iter(runner, i, {"inputs": inputs}, outputs)
@@ -48,6 +50,12 @@ def test_paths_below_the_folder_of_all_images(tmp_path):
     for name, rgb in zip(names, np.eye(3)[[1, 2, 0]] * 200, strict=True):
         picture = np.array(Image.open(tmp_path / "out" / name))
         assert np.abs(picture[-5:, -5:] - rgb).max() <= 1
+
+
+def test_regression(tmp_path):
+    """Its head gives the value as label and as score."""
+    batch = torch.zeros(1, 3, 60, 60, dtype=torch.uint8)
+    assert draw(tmp_path, [{}], [batch], label=torch.tensor([2.5])) == ["000000.png"]
 
 
 def test_refuses():

@@ -102,6 +102,10 @@ def _draw(
     if not isinstance(inputs[0], Tensor) or inputs[0].ndim == 4:
         inputs = inputs[0]
     rgb = inputs[index].flip(0).expand(3, -1, -1).permute(1, 2, 0)
+    label = sample.get("pred_label")
     runner.visualizer.visualize_cls(
-        rgb.byte().cpu().numpy(), sample.cpu(), out_file=out_file
+        rgb.byte().cpu().numpy(),
+        sample.cpu(),
+        draw_score=label is None or not label.is_floating_point(),  # of a regression
+        out_file=out_file,
     )
