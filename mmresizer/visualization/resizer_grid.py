@@ -108,9 +108,9 @@ def draw_resizers(
         for axis, picture in zip(axes[i], pictures, strict=True):
             _show(axis, picture, source.shape)
         if i < len(titles):
-            _write(axes[i, 0].set_ylabel, textwrap.fill(titles[i], 28), 9)
+            _write(axes[i, 0].set_ylabel, titles[i], 9)
     for axis, name in zip(axes[0], names, strict=True):
-        _write(axis.set_title, textwrap.fill(name, 28), 10)
+        _write(axis.set_title, name, 10)
     return _render(figure)
 
 
@@ -141,8 +141,9 @@ def _show(axis: Axes, picture: np.ndarray, size: Sequence[int]) -> None:
 
 
 def _write(label: Callable, name: str, size: int) -> None:
-    """Writes a name, in which "$" is no formula and bytes may be no UTF-8."""
-    label(printable(name), fontsize=size, parse_math=False)
+    """Writes a name in short lines; "$" is no formula, and bytes may be no UTF-8."""
+    text = textwrap.fill(printable(name), 28)
+    label(text, fontsize=size, parse_math=False)
 
 
 def _render(figure: Figure) -> np.ndarray:

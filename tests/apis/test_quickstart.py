@@ -36,6 +36,9 @@ def test_trains_the_arms_and_reports(monkeypatch, tmp_path, capsys):
         "",
         "Validation images, last epoch, one seed (3), "
         f"{torch.get_num_threads()} threads. Chance is 12.5 %.",
+        "Antialiased interpolation removes the stripes, plain interpolation folds them "
+        "into",
+        "coarser ones. README.md has the means of three seeds.",
         f"Table: {tmp_path / 'table.md'}",
         f"Picture: {tmp_path / 'resizer.png'}",
     ]
