@@ -98,6 +98,7 @@ def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):
     assert last["meta"]["epoch"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -144,6 +145,7 @@ def test_resumes_what_is_unchanged(changes, demo_config, tmp_path):
     assert list((tmp_path / "run").glob("*_2.pth"))
 
 
+@pytest.mark.slow
 def test_the_resizer_s_own_optimizer_stays(demo_config, tmp_path):
     def train(resume, **settings):
         hook = dict(type="mmresizer.ResizerOptimizerHook", **settings)

@@ -62,6 +62,7 @@ def test_exports_with_named_sizes(strict):
         torch.testing.assert_close(program(x), model(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [dict(output_size=24), dict(scale_factor=0.5)])
 @pytest.mark.parametrize(("interpolation", "antialias"), INTERPOLATIONS)
 def test_onnx_equals_torch(interpolation, antialias, size, tmp_path):
