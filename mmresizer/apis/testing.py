@@ -19,7 +19,7 @@ from mmresizer.config.checks import check_data, check_settings, find_task
 from mmresizer.config.data_checks import check_trained_classes
 from mmresizer.config.run_checks import check_topk
 from mmresizer.engine import leave_distributed, setup_distributed
-from mmresizer.models.utils import check_weights, load_checkpoint
+from mmresizer.models.utils import check_trained_weights
 from mmresizer.utils import InputError
 
 # What `mmengine.dump` can write.
@@ -62,8 +62,7 @@ def evaluate_model(
     check_data(cfg, "test_dataloader")
     model = build_model(cfg)
     check_input_size(cfg)
-    loaded = load_checkpoint(checkpoint)
-    check_weights(model, loaded["state_dict"], f"the checkpoint {checkpoint!r}")
+    loaded = check_trained_weights(model, checkpoint)
     cfg.load_from = checkpoint
     cfg.resume = False
     runner = build_runner(cfg)

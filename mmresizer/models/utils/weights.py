@@ -83,15 +83,15 @@ def check_initial_weights(model: nn.Module, path: str) -> None:
         )
 
 
-def check_trained_weights(model: nn.Module, path: str) -> None:
-    """Checks that a checkpoint has exactly the weights of the model.
+def check_trained_weights(model: nn.Module, path: str) -> dict:
+    """Checks that a checkpoint has exactly the weights of the model; returns it.
 
     Raises:
         InputError: If the checkpoint cannot be read or differs from the model.
     """
-    check_weights(
-        model, load_checkpoint(path)["state_dict"], f"the checkpoint {path!r}"
-    )
+    checkpoint = load_checkpoint(path)
+    check_weights(model, checkpoint["state_dict"], f"the checkpoint {path!r}")
+    return checkpoint
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:

@@ -49,12 +49,19 @@ def batch():
     return torch.randn(4, 3, 80, 60), samples
 
 
-def test_every_path_resizes(build, batch):
-    images, samples = batch
+@pytest.fixture
+def twins(build, batch):
+    """A model, the same behind a resizer, and what that makes of the batch."""
     plain = build().eval()
     model = build(resizer=True).eval()
     model.load_state_dict(plain.state_dict(), strict=False)
-    resized = model.model.resizer(images)
+    resized = model.model.resizer(batch[0])
+    return plain, model, resized
+
+
+def test_every_path_resizes(twins, batch):
+    images, samples = batch
+    plain, model, resized = twins
     assert resized.shape == (4, 3, 32, 32)
     torch.testing.assert_close(model(images), plain(resized))
     torch.testing.assert_close(
@@ -66,12 +73,9 @@ def test_every_path_resizes(build, batch):
         torch.testing.assert_close(a.pred_score, b.pred_score)
 
 
-def test_the_library_s_own_calls_resize(build, batch):
+def test_the_library_s_own_calls_resize(twins, batch):
     images, _ = batch
-    plain = build().eval()
-    model = build(resizer=True).eval()
-    model.load_state_dict(plain.state_dict(), strict=False)
-    resized = model.model.resizer(images)
+    plain, model, resized = twins
     if hasattr(plain.model, "forward_features"):
         calls = [
             lambda m, x: m.extract_feat(x),

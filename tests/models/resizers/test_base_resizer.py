@@ -3,17 +3,10 @@
 import onnxruntime
 import pytest
 import torch
+from interpolations import INTERPOLATIONS
 
 from mmresizer.models import InterpolationResizer, LearnedResizer, MULLERResizer
 
-INTERPOLATIONS = [
-    ("nearest", False),
-    ("bilinear", False),
-    ("bicubic", False),
-    ("area", False),
-    ("bilinear", True),
-    ("bicubic", True),
-]
 # Landscape and portrait, odd, flat and thin, small and large.
 SIZES = [(48, 64), (64, 48), (97, 33), (4, 1), (50, 1), (5, 7), (300, 401)]
 TINY = [(1, 1), (1, 50), (2, 3)]

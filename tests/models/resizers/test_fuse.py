@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from interpolations import INTERPOLATIONS
 from mmcv.cnn import fuse_conv_bn
 from torch import nn
 from torch.ao.quantization import fuse_modules
@@ -17,16 +18,8 @@ from mmresizer.models import (
     MULLERResizer,
 )
 
-INTERPOLATIONS = [
-    dict(interpolation=name, antialias=antialias)
-    for name, antialias in (
-        ("nearest", False),
-        ("bilinear", False),
-        ("bicubic", False),
-        ("area", False),
-        ("bilinear", True),
-        ("bicubic", True),
-    )
+KINDS = [
+    dict(interpolation=name, antialias=antialias) for name, antialias in INTERPOLATIONS
 ]
 RELU = dict(type="ReLU")
 WS = (1.9, 0.0, -11.0, 0.1)  # of MULLERResizer, for two layers
@@ -73,9 +66,9 @@ def count_norms(model):
 @pytest.mark.parametrize(
     "build",
     [
-        *(lambda kw=kw: LearnedResizer(24, **kw) for kw in INTERPOLATIONS),
-        *(lambda kw=kw: MULLERResizer(24, weights=WS, **kw) for kw in INTERPOLATIONS),
-        *(lambda kw=kw: InterpolationResizer(24, **kw) for kw in INTERPOLATIONS),
+        *(lambda kw=kw: LearnedResizer(24, **kw) for kw in KINDS),
+        *(lambda kw=kw: MULLERResizer(24, weights=WS, **kw) for kw in KINDS),
+        *(lambda kw=kw: InterpolationResizer(24, **kw) for kw in KINDS),
         lambda: LearnedResizer(scale_factor=0.5, stem_stride=2, num_blocks=2),
         lambda: LearnedResizer(24, norm_cfg=None),
         lambda: LearnedResizer(24, norm_cfg=dict(type="GN", num_groups=4)),

@@ -27,6 +27,13 @@ def uses_batch_stats(norm: Any) -> bool:
     return norm.training or norm.running_mean is None
 
 
+def is_fixed(norm: Any) -> bool:
+    """Returns whether a norm layer is none, or a batch norm of numbers of its own."""
+    if type(norm) is nn.Identity:
+        return True
+    return can_defer(norm) and not uses_batch_stats(norm)
+
+
 def apply_deferred(
     norm: Any, y: Tensor, mean: Tensor | None, var: Tensor | None, count: int
 ) -> Tensor:

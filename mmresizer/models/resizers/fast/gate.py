@@ -17,7 +17,7 @@ from ..base_resizer import Interpolation
 from ..checkpointing import maybe_checkpoint
 from ..fuse import Fuse
 from ..residual_block import ConvNorm, ResidualBlock
-from .deferred_norm import can_defer, uses_batch_stats
+from .deferred_norm import is_fixed
 from .packed_conv import conv2d_packed
 from .pool import map_images
 from .sampled_stem import can_sample, images_at_a_time, sampled_stem
@@ -90,11 +90,7 @@ def _can_fold(resizer: "LearnedResizer") -> bool:
         and not torch.is_autocast_enabled("cpu")
         and all(type(layer) in (ConvNorm, Fuse) for layer in layers)
         and all(type(layer.conv) is nn.Conv2d for layer in layers)
-        and all(
-            type(norm) is nn.Identity
-            or (can_defer(norm) and not uses_batch_stats(norm))
-            for norm in (resizer.stem.norm, *(layer.norm for layer in layers))
-        )
+        and all(map(is_fixed, (resizer.stem.norm, *(layer.norm for layer in layers))))
     )
 
 

@@ -8,16 +8,15 @@ position each time, and the outputs become channels.
 """
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..base_resizer import Interpolation
 from ..stem import PADDING, Stem
-from .deferred_norm import can_defer, uses_batch_stats
-from .tiled_stem import ELEMENTWISE, act_in_place, map_size
+from .deferred_norm import is_fixed
+from .tiled_stem import act_in_place, is_known, map_size
 
 # What cores share, about.
 _CACHE_BYTES = 2**23
@@ -44,15 +43,9 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
         stem (Stem): The stem.
         interpolation (Interpolation): Interpolation of the stem's output.
     """
-    norm: Any = stem.norm
     if (
-        type(stem) is not Stem
-        or not type(stem.conv1) is type(stem.conv2) is nn.Conv2d
-        or type(stem.act1) not in ELEMENTWISE
-        or type(stem.act2) not in ELEMENTWISE
-        or not (can_defer(norm) or type(norm) is nn.Identity)
-        # The statistics of a batch are those of the whole map.
-        or (can_defer(norm) and uses_batch_stats(norm))
+        not is_known(stem)
+        or not is_fixed(stem.norm)  # a batch's statistics are those of the whole map
         or interpolation.antialias
         or interpolation.mode == "area"
     ):

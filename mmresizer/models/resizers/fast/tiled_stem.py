@@ -40,7 +40,7 @@ _MIN_MAP_BYTES = 2**22
 
 # Elementwise, deterministic and without weights: they give the same result when a tile
 # is computed for a second time.
-ELEMENTWISE = (
+_ACTIVATIONS = (
     nn.CELU,
     nn.ELU,
     nn.GELU,
@@ -68,6 +68,17 @@ def autocast(tensors: Sequence[Any]) -> list[Tensor]:
     return [t if t.dtype == torch.float64 else t.to(dtype) for t in tensors]
 
 
+def is_known(stem: Stem) -> bool:
+    """Returns whether a stem has only layers that the faster ways can compute."""
+    return (
+        type(stem) is Stem
+        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
+        and type(stem.act1) in _ACTIVATIONS
+        and type(stem.act2) in _ACTIVATIONS
+        and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
+    )
+
+
 def can_tile(x: Tensor, stem: Stem) -> bool:
     """Returns whether :func:`tiled_stem` covers a stem and its input.
 
@@ -76,8 +87,7 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         stem (Stem): The stem.
     """
     return (
-        type(stem) is Stem
-        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
+        is_known(stem)
         and x.device.type in ("cpu", "cuda")
         and x.is_floating_point()
         and x.ndim == 4
@@ -85,9 +95,6 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         and min(map_size(x, stem)) > 0
         and len(x) * math.prod(map_size(x, stem)) > 1  # a batch norm refuses one value
         and len(x) * _map_bytes(x, stem) >= _MIN_MAP_BYTES
-        and type(stem.act1) in ELEMENTWISE
-        and type(stem.act2) in ELEMENTWISE
-        and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
     )
 
 
