@@ -54,6 +54,13 @@ class LearnedResizer(BaseResizer):
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
         norm_cfg (dict, optional): Norm layer. With None there are no norms, and the
             convolutions have biases. Defaults to ``dict(type='BN')``.
+        norm_after_resize (bool): Whether the stem's norm comes behind the
+            interpolation: ``norm(resize(act(conv1x1(act(conv7x7(x))))))`` instead of
+            ``resize(norm(act(conv1x1(act(conv7x7(x))))))``. A batch norm then takes the
+            statistics of the interpolated map. So training at integer factors of 3 and
+            more computes the stem only where interpolation reads it. In inference a
+            batch norm gives the same at either place. A variant of the paper's
+            architecture. Defaults to False.
         act_cfg (dict): Activation layer. Defaults to LeakyReLU with slope 0.2.
         with_cp (bool): Whether the backward pass recomputes all of the CNN, so that its
             activations need not be kept. Gradients and norm statistics stay the same.
@@ -89,6 +96,7 @@ class LearnedResizer(BaseResizer):
         interpolation: str = "bilinear",
         antialias: bool = False,
         norm_cfg: dict | None = dict(type="BN"),  # noqa: B006
+        norm_after_resize: bool = False,
         act_cfg: dict = dict(type="LeakyReLU", negative_slope=0.2),  # noqa: B006
         with_cp: bool = False,
         zero_init: bool = False,
@@ -115,6 +123,11 @@ class LearnedResizer(BaseResizer):
         )
         self.in_channels = in_channels
         self.with_cp = with_cp
+        if not isinstance(norm_after_resize, bool):
+            raise InputError(
+                "norm_after_resize must be True or False, but got "
+                f"{norm_after_resize!r}"
+            )
         if residual_bound is not None and not residual_bound > 0:
             raise InputError(
                 f"residual_bound must be a positive number, but got {residual_bound!r}"
@@ -123,7 +136,9 @@ class LearnedResizer(BaseResizer):
         self.residual_bound = residual_bound
 
         n = mid_channels
-        self.stem = Stem(in_channels, n, stem_stride, norm_cfg, act_cfg)
+        self.stem = Stem(
+            in_channels, n, stem_stride, norm_cfg, act_cfg, norm_after_resize
+        )
         self.blocks: Any = nn.Sequential(
             *(ResidualBlock(n, norm_cfg, act_cfg) for _ in range(num_blocks))
         )
@@ -182,9 +197,12 @@ class LearnedResizer(BaseResizer):
 
     def features(self, x: Tensor, resize: Interpolation) -> Tensor:
         """Maps images of shape (N, C, H, W) to ``(N, mid_channels, *resize.size)``."""
-        return maybe_checkpoint(
-            self.with_cp, lambda x: resize(self.stem(x)), x, self.stem
-        )
+
+        def run(x: Tensor) -> Tensor:
+            y = resize(self.stem(x))
+            return self.stem.norm(y) if self.stem.norm_after_resize else y
+
+        return maybe_checkpoint(self.with_cp, run, x, self.stem)
 
     def check_images(self, x: Tensor) -> None:
         """See :meth:`BaseResizer.check_images`.

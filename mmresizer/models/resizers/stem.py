@@ -6,7 +6,7 @@ from typing import Any
 
 from mmcv.cnn import build_activation_layer
 from mmpretrain.models.utils import build_norm_layer
-from torch import nn
+from torch import Tensor, nn
 
 PADDING = 3  # of the image, on each side
 
@@ -21,6 +21,8 @@ class Stem(nn.Sequential):
             centred on s x s pixels.
         norm_cfg (dict, optional): Norm layer.
         act_cfg (dict): Activation layers.
+        norm_after_resize (bool): Whether the norm is left to who interpolates the
+            output. Defaults to False.
     """
 
     conv1: nn.Conv2d
@@ -36,6 +38,7 @@ class Stem(nn.Sequential):
         stride: int,
         norm_cfg: dict | None,
         act_cfg: dict,
+        norm_after_resize: bool = False,
     ):
         norm = build_norm_layer(norm_cfg, channels) if norm_cfg else nn.Identity()
         super().__init__(
@@ -48,6 +51,12 @@ class Stem(nn.Sequential):
             )
         )
         self.stride = stride
+        self.norm_after_resize = norm_after_resize
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images (N, in_channels, H, W) to (N, channels, H / s, W / s)."""
+        y = self.act2(self.conv2(self.act1(self.conv1(x))))
+        return y if self.norm_after_resize else self.norm(y)
 
     def named_children(self) -> Iterator[tuple[str, nn.Module]]:
         """Lists the norm first, as mmcv's `fuse_conv_bn` needs it.

@@ -5,7 +5,8 @@ input. Once these are known the map itself can wait, and be applied behind an
 interpolation, to fewer pixels.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -97,35 +98,35 @@ def _sync_stats(
     return all_mean, all_var, int(total)
 
 
-def wide(dtype: torch.dtype) -> torch.dtype:
+def wide_type(dtype: torch.dtype) -> torch.dtype:
     """The type that sums of values of a type are kept in."""
     return torch.promote_types(dtype, torch.float32)
 
 
-class Stats:
-    """Mean and variance of the channels of a map that comes in parts."""
+class Stats(NamedTuple):
+    """Mean and biased variance of the channels of a map, and their number of values."""
 
-    def __init__(self) -> None:
-        self.means: list[Tensor] = []
-        self.variances: list[Tensor] = []
-        self.counts: list[int] = []
+    mean: Tensor
+    var: Tensor
+    values: int
 
-    def add(self, part: Tensor) -> None:
-        """Adds a part, of shape (N, C, H, W)."""
-        part = part.to(wide(part.dtype))
-        mean, var = torch.batch_norm_update_stats(part, None, None, 0.0)
-        self.means.append(mean)
-        self.variances.append(var)
-        self.counts.append(part.numel() // part.shape[1])
 
-    def get(self) -> tuple[Tensor, Tensor]:
-        """Returns mean and biased variance, each of shape (C,)."""
-        means = torch.stack(self.means)
-        counts = means.new_tensor(self.counts)
-        share = (counts / counts.sum())[:, None]
-        mean = (means * share).sum(0)
-        var = torch.stack(self.variances) + (means - mean).square()
-        return mean, (var * share).sum(0)
+def get_stats(part: Tensor) -> Stats:
+    """Returns the statistics of a part of a map, of shape (N, C, H, W)."""
+    part = part.to(wide_type(part.dtype))
+    mean, var = torch.batch_norm_update_stats(part, None, None, 0.0)
+    return Stats(mean, var, part.numel() // part.shape[1])
+
+
+def merge_stats(parts: Sequence[Stats]) -> tuple[Tensor, Tensor]:
+    """Returns mean and biased variance of a map of several parts."""
+    means, variances, counts = zip(*parts, strict=True)
+    all_means = torch.stack(means)
+    share = all_means.new_tensor(counts)
+    share = (share / share.sum())[:, None]
+    mean = (all_means * share).sum(0)
+    var = torch.stack(variances) + (all_means - mean).square()
+    return mean, (var * share).sum(0)
 
 
 class StatsGradient:
@@ -149,6 +150,6 @@ class StatsGradient:
             first = self.add_to(d_map[:, :, :rows], part[:, :, :rows], rows)
             return torch.cat([first, d_map[:, :, rows:]], 2)
         # The same small number is added everywhere: rounding it would add up.
-        d_wide, part = (v.to(self.slope.dtype) for v in (d_map, part))
-        total = torch.addcmul(d_wide, part, self.slope).add_(self.offset)
-        return total.to(d_map.dtype)
+        part = part.to(self.slope.dtype)
+        total = torch.addcmul(self.offset, part, self.slope)
+        return total.add_(d_map).to(d_map.dtype)

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from .tiled_stem import autocast
 
@@ -10,26 +10,25 @@ from .tiled_stem import autocast
 _LANES = 16
 
 
-def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Calls a convolution, on a CPU with 2 x 2 pixels of its output in one register.
+def conv2d_packed(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolves, on a CPU with 2 x 2 pixels of the output in one register.
 
     The four are channels of a convolution of stride 2 with a kernel wider by one pixel,
     which has four copies of the weights, each shifted by a pixel.
 
     Args:
         x (Tensor): Map of shape (N, C, H, W).
-        conv (nn.Conv2d): Of stride 1, with an odd, square kernel and "same" padding.
+        weight (Tensor): Kernel of shape (out channels, C, K, K), with K odd. The stride
+            is 1, the padding "same".
+        bias (Tensor, optional): Of shape (out channels,).
 
     Returns:
-        Tensor: Map of shape (N, out_channels, H, W).
+        Tensor: Map of shape (N, out channels, H, W).
     """
-    if (
-        type(conv) is not nn.Conv2d
-        or x.device.type != "cpu"
-        or 4 * conv.out_channels > _LANES
-    ):
-        return conv(x)
-    x, weight, bias = autocast([x, conv.weight, conv.bias])
+    padding = weight.shape[-1] // 2
+    if x.device.type != "cpu" or 4 * len(weight) > _LANES:
+        return F.conv2d(x, weight, bias, padding=padding)
+    x, weight, bias = autocast([x, weight, bias])
     shifts = [(top, left) for top in (0, 1) for left in (0, 1)]
     packed = torch.stack(
         [F.pad(weight, (left, 1 - left, top, 1 - top)) for top, left in shifts], 1
@@ -37,6 +36,7 @@ def conv2d_packed(x: Tensor, conv: nn.Conv2d) -> Tensor:
     height, width = x.shape[2:]
     if height % 2 or width % 2:
         x = F.pad(x, (0, width % 2, 0, height % 2))
-    bias = bias.repeat_interleave(4)
-    y = F.conv2d(x, packed.flatten(0, 1), bias, stride=2, padding=conv.padding)
+    if bias is not None:
+        bias = bias.repeat_interleave(4)
+    y = F.conv2d(x, packed.flatten(0, 1), bias, stride=2, padding=padding)
     return F.pixel_shuffle(y, 2)[:, :, :height, :width]

@@ -1,62 +1,200 @@
-"""Threads that each work on images of their own.
+"""Threads that each work on a part of their own.
 
 Layers that share the cores meet after each one, and on a busy machine they wait for
-the thread whose core is taken. Images have nothing to wait for.
+the thread whose core is taken. Images, and tiles of them, have nothing to wait for.
 """
 
+import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .torch_private import has_saved_tensor_hooks, keeps_graph
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
 
 _lock = threading.Lock()
 _worker = threading.local()
 _pool: ThreadPoolExecutor | None = None
-_made_for: tuple[int, int] | None = None  # process and number of threads
+_size = 0  # of the pool
+
+
+def map_parts(
+    function: Callable[[Any], Any], parts: Sequence[Any], device: torch.device
+) -> list[Any]:
+    """Calls a function with each part, on a CPU each time on one core.
+
+    A single part is worked on by all cores. The modes of the caller hold, those for
+    gradients and inference; its autocast does not.
+
+    Args:
+        function (Callable): Takes a part.
+        parts (Sequence): Do not depend on each other.
+        device (torch.device): What the function works on.
+
+    Returns:
+        list: What the function returned, in the order of the parts.
+    """
+    threads = count_threads() if device.type == "cpu" else 1
+    if threads == 1 or len(parts) == 1:
+        return [function(part) for part in parts]
+    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def work(part: Any) -> Any:
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+            return function(part)
+
+    return [*_get_pool(threads).map(work, parts)]
 
 
 def map_images(
-    function: Callable[[Tensor], Tensor], x: Tensor, at_a_time: int
+    function: Callable[..., Tensor],
+    at_a_time: int,
+    with_cp: bool,
+    x: Tensor,
+    *weights: Tensor | None,
 ) -> Tensor:
-    """Calls a function with a few images at a time. Gradients are not recorded.
+    """Calls a function with a few images at a time, on a CPU each time on one core.
+
+    On a GPU, and with fewer images than threads, it is called once with all of them.
+    The result is differentiable once.
 
     Args:
-        function (Callable): Takes images of shape (N, C, H, W); returns N of anything.
+        function (Callable): Takes images of shape (N, C, H, W) and the weights; returns
+            N of anything.
+        at_a_time (int): How many images at a time have maps that stay in the cache of a
+            core.
+        with_cp (bool): Whether the backward pass calls the function again, so that its
+            activations need not be kept.
         x (Tensor): The images.
-        at_a_time (int): How many at a time have maps that stay in the cache of a core.
+        weights (Tensor, optional): All tensors that gradients are wanted of, beside the
+            images.
 
     Returns:
         Tensor: What the function returned for all images.
     """
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return torch.cat([function(part) for part in x.split(at_a_time)])
-    if len(x) < threads:  # the threads share an image, and two have a map in the cache
-        few = x.split(max(1, threads // 2))
-        return torch.cat([function(part) for part in few])
-    inference = torch.is_inference_mode_enabled()
-
-    def work(part: Tensor) -> Tensor:
-        with torch.inference_mode(inference), torch.no_grad():
-            return function(part)
-
-    return torch.cat([*_get_pool(threads).map(work, x.split(at_a_time))])
+    threads = count_threads()
+    if x.device.type != "cpu" or len(x) < threads:
+        number = len(x)
+    else:
+        rounds = math.ceil(len(x) / (at_a_time * threads))
+        number = math.ceil(len(x) / (rounds * threads))
+    if torch.is_grad_enabled():
+        recompute = with_cp or has_saved_tensor_hooks()
+        return _MapImages.apply(function, number, recompute, x, *weights)
+    parts = x.split(number)
+    return torch.cat(map_parts(lambda part: function(part, *weights), parts, x.device))
 
 
-def count_cores() -> int:
-    """Returns how many cores work on what this thread calls."""
-    return 1 if hasattr(_worker, "is_one") else torch.get_num_threads()
+class _MapImages(torch.autograd.Function):
+    """Records a graph of its own for each part."""
+
+    @staticmethod
+    def forward(ctx, function, number, recompute, *tensors):
+        ctx.save_for_backward(*tensors)
+        ctx.function, ctx.number = function, number
+        ctx.graphs = None
+        if recompute:
+            with torch.no_grad():
+                x, *weights = tensors
+                run = partial(_call, function, weights)
+                return torch.cat(map_parts(run, x.split(number), x.device))
+        ctx.graphs = _record(ctx, *tensors)
+        return torch.cat([y.detach() for _, y in ctx.graphs])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_y):
+        graphs, keep = ctx.graphs, ctx.graphs is not None and keeps_graph()
+        if graphs is None:
+            graphs = _record(ctx, *ctx.saved_tensors)
+
+        def run(part):
+            (inputs, y), d_part = part
+            return torch.autograd.grad(y, inputs, d_part, retain_graph=keep)
+
+        parts = [*zip(graphs, d_y.split(ctx.number), strict=True)]
+        columns = [*zip(*map_parts(run, parts, d_y.device), strict=True)]
+        if not keep:
+            ctx.graphs = None  # and not before: another pass computes it again
+        needs_x, *needed = ctx.needs_input_grad[3:]
+        d_x = torch.cat(columns.pop(0)) if needs_x else None
+        sums = iter([torch.stack(column).sum(0) for column in columns])
+        d_weights = [next(sums) if is_needed else None for is_needed in needed]
+        return None, None, None, d_x, *d_weights
+
+
+def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tensor]]:
+    """Calls the function; returns for each part the inputs and the output."""
+    needs_x, *needed = ctx.needs_input_grad[3:]
+    leaves = [
+        None if w is None else w.detach().requires_grad_(is_needed)
+        for w, is_needed in zip(weights, needed, strict=True)
+    ]
+    wanted = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+
+    @torch.enable_grad()
+    def run(part: Tensor) -> tuple[list[Tensor], Tensor]:
+        part = part.detach().requires_grad_(needs_x)
+        y = _call(ctx.function, leaves, part)
+        return ([part, *wanted] if needs_x else wanted), y
+
+    return map_parts(run, x.split(ctx.number), x.device)
+
+
+def _call(function: Callable, weights: Sequence[Any], part: Tensor) -> Tensor:
+    return function(part, *weights)
+
+
+def count_threads() -> int:
+    """Returns how many threads may work on what this thread calls."""
+    if hasattr(_worker, "is_one"):
+        return 1
+    return min(torch.get_num_threads(), _read_quota())
+
+
+@cache
+def _read_quota() -> int:
+    """Returns how many cores a container gives to the process, rounded up."""
+    quotas = [os.cpu_count() or 1]
+    try:
+        lines = _OWN_CGROUPS.read_text().splitlines()
+    except OSError:  # control groups are Linux's
+        lines = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:  # version 2
+            folder, names = _CGROUPS, ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            folder, names = _CGROUPS / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        for place in (folder, folder / group.lstrip("/")):
+            try:
+                texts = [(place / name).read_text() for name in names]
+            except OSError:  # a container may see its own group alone
+                continue
+            quota, period = " ".join(texts).split()
+            if quota not in ("max", "-1"):
+                quotas.append(math.ceil(int(quota) / int(period)))
+    return min(quotas)
 
 
 def _get_pool(threads: int) -> ThreadPoolExecutor:
-    """Returns the pool of this process; a fork has none of its parent's threads."""
-    global _pool, _made_for
+    """Returns the pool of this process, with as many threads."""
+    global _pool, _size
     with _lock:
-        wanted = (os.getpid(), threads)
-        if _pool is None or _made_for != wanted:
+        if _pool is None or _size != threads:
+            number = torch.get_num_threads()
             started = threading.Barrier(threads + 1)
 
             def start() -> None:
@@ -69,6 +207,15 @@ def _get_pool(threads: int) -> ThreadPoolExecutor:
             for _ in range(threads):
                 _pool.submit(int)
             started.wait()
-            torch.set_num_threads(threads)  # torch's, which threads share
-            _made_for = wanted
+            torch.set_num_threads(number)  # torch's, which threads share
+            _size = threads
         return _pool
+
+
+def _forget_pool() -> None:
+    """A fork has none of the threads of its parent, and may find the lock closed."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget_pool)

@@ -1,13 +1,15 @@
 """Interpolation of a map in tiles of rows, each of which is made when it is needed."""
 
+import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..base_resizer import Interpolation
-from .deferred_norm import wide
+from .deferred_norm import wide_type
 
 
 class RowTile(NamedTuple):
@@ -21,23 +23,23 @@ class RowTile(NamedTuple):
         groups (Tensor, optional): Indices of rows of the window: those that the first
             row of the interpolated map needs, those that the second needs, and so on.
             None to use the window as it is.
-        weights (Tensor, optional): Weights of the rows of the map in the interpolated
-            ones, of shape (1, rows, rows of the map) or, with groups, (rows, 1, rows of
-            the map in a group). None if the height stays the same.
+        weights (Tensor): Weights of the rows of the map in the interpolated ones, of
+            shape (1, rows, rows of the map) or, with groups, (rows, 1, rows of the map
+            in a group).
+        columns (Tensor, optional): Weights of the columns of the map, of shape (out
+            width, width), where a product with them takes less than torch's function.
         owned (int): How many of the rows of the map, from the first, no later tile has.
         is_local (bool): Whether the rows of the map, taken as a map of their own, are
             interpolated with the same weights.
-        pattern (Tensor, optional): Weights of each row of the interpolated map, of
-            shape (f, 1), if each has f rows of the map for itself.
     """
 
     rows: slice
     window: slice
     groups: Tensor | None
-    weights: Tensor | None
+    weights: Tensor
+    columns: Tensor | None
     owned: int
     is_local: bool
-    pattern: Tensor | None
 
     def select(self, window: Tensor) -> Tensor:
         """Returns what the convolution gets: the window, or its groups as a batch.
@@ -72,83 +74,24 @@ class RowTile(NamedTuple):
         y = maps.permute(0, 2, 3, 1)
         width, channels = y.shape[2:]
         y = self._batch_weights(len(maps)) @ y.flatten(2)
-        y = _along_columns(interpolation)(_rows_as_images(y, width, channels))
-        return y.permute(0, 2, 3, 1).reshape(-1, rows, out_width, channels)
-
-    def transpose(
-        self, gradient: Tensor, width: int, transposed: "TransposedColumns"
-    ) -> Tensor:
-        """The transposed map of :meth:`interpolate`, for the backward pass.
-
-        Args:
-            gradient (Tensor): Of shape (N, rows, out width, C).
-            width (int): Width of the map.
-            transposed (TransposedColumns): For the interpolation of the whole map.
-
-        Returns:
-            Tensor: Of the shape of :meth:`interpolate`'s ``maps``.
-        """
-        images, rows, out_width, channels = gradient.shape
-        y = transposed(_rows_as_images(gradient, out_width, channels), width)
-        y = y.permute(0, 2, 3, 1)
-        if self.weights is None:
-            y = y.reshape(images, rows, width * channels)
-        elif self.pattern is not None:  # at a third of the product's time
-            y = y.reshape(images, rows, 1, width * channels) * self.pattern
-            y = y.flatten(1, 2)
+        if self.columns is not None:
+            y = self.columns @ y.view(-1, width, channels)
         else:
-            batch = images if self.groups is None else images * rows
-            y = self._batch_weights(batch).mT @ y.reshape(batch, -1, width * channels)
-        return y.unflatten(2, (width, channels)).permute(0, 3, 1, 2)
+            # Rows as images of height 1: torch takes channels_last images by rows.
+            y = y.reshape(-1, 1, width, channels).permute(0, 3, 1, 2)
+            y = interpolation._replace(size=(1, out_width))(y).permute(0, 2, 3, 1)
+        return y.reshape(-1, rows, out_width, channels)
 
     def _batch_weights(self, batch: int) -> Tensor:
-        assert self.weights is not None  # else the tile is local
         if batch == len(self.weights):
             return self.weights
         return self.weights.repeat(batch // len(self.weights), 1, 1)
 
 
-def _rows_as_images(y: Tensor, width: int, channels: int) -> Tensor:
-    """Rows of shape (..., width * channels) as images (rows, channels, 1, width).
-
-    torch's interpolation of channels_last images runs over the batch in parallel.
-    """
-    return y.reshape(-1, 1, width, channels).permute(0, 3, 1, 2)
-
-
-def _along_columns(interpolation: Interpolation) -> Interpolation:
-    return interpolation._replace(size=(1, interpolation.size[1]))
-
-
-class TransposedColumns:
-    """The transposed map of an interpolation along the columns.
-
-    Autograd has it, but only beside the map itself, whose value nobody needs here: it
-    is computed once for each shape.
-    """
-
-    def __init__(self, interpolation: Interpolation):
-        self.interpolation = _along_columns(interpolation)
-        self.graphs: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, gradient: Tensor, width: int) -> Tensor:
-        """Maps (rows, C, 1, out width) to (rows, C, 1, width)."""
-        rows, channels, _, out_width = gradient.shape
-        if width == out_width:
-            return gradient
-        if rows not in self.graphs:
-            source = gradient.new_zeros(rows, 1, width, channels).permute(0, 3, 1, 2)
-            source.requires_grad_()
-            with torch.enable_grad():
-                self.graphs[rows] = source, self.interpolation(source)
-        source, target = self.graphs[rows]
-        return torch.autograd.grad(target, source, gradient, retain_graph=True)[0]
-
-
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # what is kept has to serve training too
 def plan_tiles(
-    height: int,
+    size: tuple[int, int],
     interpolation: Interpolation,
     max_rows: int,
     kernel: int,
@@ -160,7 +103,7 @@ def plan_tiles(
     """Divides the rows of an interpolated map into tiles.
 
     Args:
-        height (int): Height of the map.
+        size (tuple[int, int]): Height and width of the map.
         interpolation (Interpolation): Of the map.
         max_rows (int): Number of rows of the map in a tile, about.
         kernel (int): Height of the kernel of the convolution that makes the map.
@@ -170,8 +113,13 @@ def plan_tiles(
         dtype (torch.dtype): Of the weights.
         device (torch.device): Of the weights.
     """
-    out_height = interpolation.size[0]
+    height, width = size
+    out_height, out_width = interpolation.size
     matrix = _row_weights(height, interpolation, dtype)
+    column_weights = None
+    if interpolation.antialias and width >= 3 * out_width:
+        turned = interpolation._replace(size=(out_width, out_height))
+        column_weights = _row_weights(width, turned, dtype).to(device, dtype)
     is_read = matrix != 0
     # The first row that this or a later row of the output reads. A bicubic kernel right
     # on a pixel reads that one alone, while the next one begins before it.
@@ -181,9 +129,11 @@ def plan_tiles(
     # A row in a group costs more than one in a window.
     in_groups = may_skip and span * out_height < 0.75 * height
     rows = max(1, min(max_rows, max_rows * out_height // height))
+    number = math.ceil(out_height / rows)
+    # Of about the same height: memory that one frees fits the next.
+    edges = [out_height * i // number for i in range(number + 1)]
     tiles = []
-    for start in range(0, out_height, rows):
-        stop = min(start + rows, out_height)
+    for start, stop in pairwise(edges):
         if in_groups:
             begins = first[start:stop].clamp(max=height - span)
             begin, end = int(begins[0]), int(begins[-1]) + span
@@ -191,28 +141,26 @@ def plan_tiles(
             groups = ((begins - begin)[:, None] * stride + taps).flatten().to(device)
             columns = begins[:, None] + torch.arange(span)
             weights = matrix[start:stop].gather(1, columns)[:, None]
-            owned, is_local, pattern = 0, False, None
+            owned, is_local = 0, False
         else:
             begin = 0 if start == 0 else int(first[start])
             owned = (height if stop == out_height else int(first[stop])) - begin
             end = max(begin + owned, int(last[start:stop].max()) + 1)
             groups = None
             weights = matrix[None, start:stop, begin:end].clone()  # not all of it
-            alone = interpolation._replace(size=(stop - start, interpolation.size[1]))
+            alone = interpolation._replace(size=(stop - start, out_width))
             part = _row_weights(end - begin, alone, dtype)
-            is_local = _is_close(part, weights[0])
-            pattern = weights[0, 0, : (end - begin) // (stop - start)].clone()
-            repeated = torch.kron(torch.eye(stop - start, dtype=matrix.dtype), pattern)
-            pattern = pattern[:, None] if _is_close(repeated, weights[0]) else None
+            # torch's antialiasing takes longer than the product.
+            is_local = not interpolation.antialias and _is_close(part, weights[0])
         tiles.append(
             RowTile(
                 slice(start, stop),
                 slice(begin * stride, (end - 1) * stride + kernel),
                 groups,
-                None if height == out_height else weights.to(device, dtype),
+                weights.to(device, dtype),
+                column_weights,
                 owned,
                 is_local,
-                None if pattern is None else pattern.to(device, dtype),
             )
         )
     return tiles
@@ -236,4 +184,4 @@ def _row_weights(
         Tensor: Of shape (out height, height), in float32 or float64.
     """
     vertical = interpolation._replace(size=(interpolation.size[0], height))
-    return vertical(torch.eye(height, dtype=wide(dtype))[None, None])[0, 0]
+    return vertical(torch.eye(height, dtype=wide_type(dtype))[None, None])[0, 0]

@@ -8,6 +8,7 @@ position each time, and the outputs become channels.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,8 +19,8 @@ from ..stem import PADDING, Stem
 from .deferred_norm import is_fixed
 from .tiled_stem import act_in_place, is_known, map_size
 
-# What cores share, about.
-_CACHE_BYTES = 2**23
+# Of a core, for the map at the positions that are read.
+_CACHE_BYTES = 2**20
 
 # Weights of a cubic kernel with a = -0.75, torch's, half a pixel from the centre.
 _CUBIC = (-0.09375, 0.59375, 0.59375, -0.09375)
@@ -45,7 +46,8 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
     """
     if (
         not is_known(stem)
-        or not is_fixed(stem.norm)  # a batch's statistics are those of the whole map
+        # A batch's statistics are those of the whole map.
+        or not (stem.norm_after_resize or is_fixed(stem.norm))
         or interpolation.antialias
         or interpolation.mode == "area"
     ):
@@ -60,62 +62,59 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
     return inside and 2 * reads <= math.prod(factors)
 
 
-def images_at_a_time(x: Tensor, stem: Stem, interpolation: Interpolation) -> int:
-    """Returns how many images keep the cores busy, with maps that stay in the cache.
-
-    The arguments are those of :func:`sampled_stem`.
-    """
+def images_in_cache(x: Tensor, stem: Stem, interpolation: Interpolation) -> int:
+    """Returns how many images have maps that a core keeps in its cache, at least 1."""
     channels = 4 * stem.conv1.out_channels  # of bilinear interpolation
     image_bytes = math.prod(interpolation.size) * channels * x.element_size()
     return max(1, _CACHE_BYTES // image_bytes)
 
 
-def sampled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
-    """Computes the stem of a learned resizer and interpolates its output.
+def sampled_stem(x: Tensor, *weights: Any, stem: Stem, to: Interpolation) -> Tensor:
+    """Computes the stem up to its norm layer and interpolates its output.
 
     Args:
         x (Tensor): Images of shape (N, C, H, W), for which :func:`can_sample` holds.
+        weights (Tensor, optional): As of :func:`stem_weights`.
         stem (Stem): The stem.
-        interpolation (Interpolation): Interpolation of the stem's output.
+        to (Interpolation): Interpolation of the stem's output.
 
     Returns:
-        Tensor: Map of shape (N, mid_channels, *interpolation.size).
+        Tensor: Map of shape (N, mid_channels, *to.size).
     """
-    conv1, conv2 = stem.conv1, stem.conv2
-    stride = conv1.stride[0]
+    weight1, bias1, weight2, bias2 = weights
+    channels, _, kernel_size, _ = weight1.shape
+    stride = stem.stride
     padding: list[int] = []
-    strides, weights = [], []
+    strides, taps = [], []
     for whole, part, pixels in zip(
-        map_size(x, stem), interpolation.size, x.shape[2:], strict=True
+        map_size(x, stem), to.size, x.shape[2:], strict=True
     ):
-        first, weight = _find_taps(interpolation.mode, whole // part)
+        first, weight = _find_taps(to.mode, whole // part)
         step = whole // part * stride
-        kernel = conv1.kernel_size[0] + (len(weight) - 1) * stride
+        kernel = kernel_size + (len(weight) - 1) * stride
         before = PADDING - first * stride  # where it is negative, pixels are cut off
         after = (part - 1) * step + kernel - before - pixels
         padding[:0] = [before, after]  # torch begins with the columns
         strides.append(step)
-        weights.append(weight)
-    rows, columns = (len(weight) for weight in weights)
+        taps.append(weight)
+    rows, columns = (len(weight) for weight in taps)
     shifted = [
         F.pad(
-            conv1.weight,
+            weight1,
             [stride * n for n in (j, columns - 1 - j, i, rows - 1 - i)],
         )
         for i in range(rows)
         for j in range(columns)
     ]
-    bias = None if conv1.bias is None else conv1.bias.repeat(len(shifted))
+    bias = None if bias1 is None else bias1.repeat(len(shifted))
     y = F.conv2d(F.pad(x, padding), torch.cat(shifted), bias, strides)
     y = act_in_place(stem.act1, y)
-    batch, shape = len(x), (conv1.out_channels, *interpolation.size)
-    y = F.conv2d(y.reshape(batch * len(shifted), *shape), conv2.weight, conv2.bias)
+    batch, shape = len(x), (channels, *to.size)
+    y = F.conv2d(y.reshape(batch * len(shifted), *shape), weight2, bias2)
     y = act_in_place(stem.act2, y).reshape(batch, len(shifted), *shape)
     if len(shifted) == 1:
-        y = y[:, 0]
-    elif len(set(weights[0] + weights[1])) == 1:
-        y = y.mean(1)
-    else:
-        outer = torch.outer(*(y.new_tensor(weight) for weight in weights))
-        y = torch.einsum("p,npchw->nchw", outer.flatten(), y)
-    return stem.norm(y)
+        return y[:, 0]
+    if len(set(taps[0] + taps[1])) == 1:
+        return y.mean(1)
+    outer = torch.outer(*(y.new_tensor(weight) for weight in taps))
+    return torch.einsum("p,npchw->nchw", outer.flatten(), y)

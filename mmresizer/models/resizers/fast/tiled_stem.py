@@ -8,7 +8,8 @@ computes them again.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,24 +20,28 @@ from torch.autograd.function import once_differentiable
 from ..base_resizer import Interpolation
 from ..stem import PADDING, Stem
 from .deferred_norm import (
-    Stats,
     StatsGradient,
     apply_deferred,
     can_defer,
+    get_stats,
+    is_fixed,
+    merge_stats,
     uses_batch_stats,
-    wide,
+    wide_type,
 )
-from .pool import count_cores
-from .row_tiles import RowTile, TransposedColumns, plan_tiles
+from .pool import map_parts
+from .row_tiles import RowTile, plan_tiles
 
 # For the map of a tile. A core has 1 to 2 MiB of cache of its own, where the input and
 # the output of a layer should stay.
-_CPU_TILE_BYTES_PER_THREAD = 3 * 2**18
+_CPU_TILE_BYTES = 7 * 2**19
 # Here tiles save memory, not time: they have to keep the GPU busy.
 _CUDA_TILE_BYTES = 2**28
 
 # Below this the layers of the figure are as fast: the whole map is in the cache.
 _MIN_MAP_BYTES = 2**22
+# Below this computing the map again takes longer than keeping it.
+_MIN_BATCH_STATS_BYTES = 2**24
 
 # Elementwise, deterministic and without weights: they give the same result when a tile
 # is computed for a second time.
@@ -59,13 +64,20 @@ _ACTIVATIONS = (
 )
 
 
-def autocast(tensors: Sequence[Any]) -> list[Tensor]:
+def autocast(tensors: Sequence[Any]) -> list[Any]:
     """Casts the arguments of a convolution as autocast would."""
     device = tensors[0].device.type
     if not torch.is_autocast_enabled(device):
         return list(tensors)
     dtype = torch.get_autocast_dtype(device)
-    return [t if t.dtype == torch.float64 else t.to(dtype) for t in tensors]
+    return [
+        t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in tensors
+    ]
+
+
+def is_elementwise(act: nn.Module) -> bool:
+    """Returns whether an activation maps each value alone, always in the same way."""
+    return type(act) in _ACTIVATIONS
 
 
 def is_known(stem: Stem) -> bool:
@@ -73,10 +85,15 @@ def is_known(stem: Stem) -> bool:
     return (
         type(stem) is Stem
         and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
-        and type(stem.act1) in _ACTIVATIONS
-        and type(stem.act2) in _ACTIVATIONS
+        and is_elementwise(stem.act1)
+        and is_elementwise(stem.act2)
         and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)
     )
+
+
+def stem_weights(stem: Stem) -> list[Tensor | None]:
+    """Returns the weights and biases of the convolutions of a stem."""
+    return [stem.conv1.weight, stem.conv1.bias, stem.conv2.weight, stem.conv2.bias]
 
 
 def can_tile(x: Tensor, stem: Stem) -> bool:
@@ -94,11 +111,12 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         and min(x.shape) > 0
         and min(map_size(x, stem)) > 0
         and len(x) * math.prod(map_size(x, stem)) > 1  # a batch norm refuses one value
-        and len(x) * _map_bytes(x, stem) >= _MIN_MAP_BYTES
+        and len(x) * _map_bytes(x, stem)
+        >= (_MIN_MAP_BYTES if is_fixed(stem.norm) else _MIN_BATCH_STATS_BYTES)
     )
 
 
-def tiled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
+def normed_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
     """Computes the stem of a learned resizer and interpolates its output.
 
     The norm layer comes last: it commutes with the interpolation, whose weights sum to
@@ -114,14 +132,29 @@ def tiled_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
         layout.
     """
     norm = stem.norm
-    has_norm = not isinstance(norm, nn.Identity)
-    with_stats = has_norm and uses_batch_stats(norm)
-    conv1, conv2 = stem.conv1, stem.conv2
-    tensors = autocast([x, conv1.weight, conv1.bias, conv2.weight, conv2.bias])
+    if stem.norm_after_resize or isinstance(norm, nn.Identity):
+        return norm(tiled_stem(x, *stem_weights(stem), stem=stem, to=interpolation))
+    tensors = autocast([x, *stem_weights(stem)])
     with torch.autocast(x.device.type, enabled=False):
-        y, mean, var = _TiledStem.apply(*tensors, stem, interpolation, with_stats)
+        y, mean, var = _TiledStem.apply(
+            *tensors, stem, interpolation, uses_batch_stats(norm)
+        )
     count = len(x) * math.prod(map_size(x, stem))
-    return apply_deferred(norm, y, mean, var, count) if has_norm else y
+    return apply_deferred(norm, y, mean, var, count)
+
+
+def tiled_stem(x: Tensor, *weights: Any, stem: Stem, to: Interpolation) -> Tensor:
+    """Does the same up to the norm layer, with given weights.
+
+    Args:
+        x (Tensor): See :func:`normed_stem`.
+        weights (Tensor, optional): As of :func:`stem_weights`.
+        stem (Stem): The stem.
+        to (Interpolation): Interpolation of the stem's output.
+    """
+    tensors = autocast([x, *weights])
+    with torch.autocast(x.device.type, enabled=False):
+        return _TiledStem.apply(*tensors, stem, to, False)[0]
 
 
 class _TiledStem(torch.autograd.Function):
@@ -132,13 +165,19 @@ class _TiledStem(torch.autograd.Function):
         *weights, stem, interpolation, with_stats = args
         height, width = interpolation.size
         features = x.new_empty(len(x), height, width, len(weights[0]))
-        stats = Stats()
-        for images, tile, window in _windows(x, stem, interpolation, not with_stats):
+
+        @torch.no_grad()
+        def run(part):
+            images, tile = part
+            window = _cut(x, images, tile)
             maps = _compute(tile.select(window), weights, stem)
             features[images, tile.rows] = tile.interpolate(maps, interpolation)
             if with_stats and tile.owned:
-                stats.add(maps[:, :, : tile.owned])
-        mean, var = stats.get() if with_stats else (None, None)
+                return get_stats(maps[:, :, : tile.owned])
+
+        parts = _plan(x, stem, interpolation, not with_stats)
+        stats = map_parts(run, parts, x.device)
+        mean, var = merge_stats([s for s in stats if s]) if with_stats else (None, None)
         return features.permute(0, 3, 1, 2), mean, var
 
     @staticmethod
@@ -149,55 +188,58 @@ class _TiledStem(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, d_features, d_mean, d_var):
-        with torch.autocast(d_features.device.type, enabled=False):
-            return _TiledStem._backward(ctx, d_features, d_mean, d_var)
-
-    @staticmethod
-    def _backward(ctx, d_features, d_mean, d_var):
         x, *weights, mean = ctx.saved_tensors
-        weights = [w.detach() for w in weights]
-        for weight, needed in zip(weights, ctx.needs_input_grad[1:5], strict=True):
-            weight.requires_grad_(needed)
-        leaves = [w for w in weights if w.requires_grad]
-        d_leaves = [torch.zeros_like(w, dtype=wide(w.dtype)) for w in leaves]
-        d_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        transposed = TransposedColumns(ctx.interpolation)
-        size = map_size(x, ctx.stem)
+        stem, interpolation = ctx.stem, ctx.interpolation
+        needs_x, *needed = ctx.needs_input_grad[:5]
+        weights = [
+            None if w is None else w.detach().requires_grad_(is_needed)
+            for w, is_needed in zip(weights, needed, strict=True)
+        ]
+        leaves = [w for w in weights if w is not None and w.requires_grad]
+        stats = None
         if ctx.with_stats:
-            count = len(x) * math.prod(size)
+            count = len(x) * math.prod(map_size(x, stem))
             stats = StatsGradient(mean, d_mean, d_var, count)
         d_features = d_features.permute(0, 2, 3, 1)
-        for images, tile, window in _windows(
-            x, ctx.stem, ctx.interpolation, not ctx.with_stats
-        ):
-            window.requires_grad_(d_x is not None)
+
+        @torch.autocast(x.device.type, enabled=False)
+        def run(part):
+            images, tile = part
+            window = _cut(x, images, tile).requires_grad_(needs_x)
             with torch.enable_grad():
-                maps = _compute(tile.select(window), weights, ctx.stem)
-            d_maps = tile.transpose(d_features[images, tile.rows], size[1], transposed)
-            if ctx.with_stats:
-                d_maps = stats.add_to(d_maps, maps.detach(), tile.owned)
-            inputs = leaves if d_x is None else [*leaves, window]
-            gradients = torch.autograd.grad(maps, inputs, d_maps)
-            for total, gradient in zip(d_leaves, gradients, strict=False):
-                total += gradient
-            if d_x is not None:
-                _add_rows(d_x[images], tile.window, gradients[-1])
-        found = iter(d_leaves)
-        d_weights = [next(found).to(w) if w.requires_grad else None for w in weights]
+                maps = _compute(tile.select(window), weights, stem)
+                seen = maps.detach().requires_grad_()
+                y = tile.interpolate(seen, interpolation)
+            (d_maps,) = torch.autograd.grad(y, seen, d_features[images, tile.rows])
+            if stats:
+                d_maps = stats.add_to(d_maps, seen.detach(), tile.owned)
+            inputs = [*leaves, window] if needs_x else leaves
+            return torch.autograd.grad(maps, inputs, d_maps)
+
+        parts = _plan(x, stem, interpolation, not ctx.with_stats)
+        gradients = map_parts(run, parts, x.device)
+        columns = [*zip(*gradients, strict=True)]
+        d_x = None
+        if needs_x:
+            d_x = torch.zeros_like(x)
+            for (images, tile), d_window in zip(parts, columns.pop(), strict=True):
+                _add_rows(d_x[images], tile.window, d_window)
+        wide = wide_type(x.dtype)
+        sums = iter([torch.stack(g).sum(0, dtype=wide).to(x.dtype) for g in columns])
+        d_weights = [next(sums) if is_needed else None for is_needed in needed]
         return d_x, *d_weights, None, None, None
 
 
-def _compute(x: Tensor, weights: Sequence[Tensor], stem: Stem) -> Tensor:
+def _compute(x: Tensor, weights: Sequence[Any], stem: Stem) -> Tensor:
     """The map of a part of an image, whose rows are padded already."""
     weight1, bias1, weight2, bias2 = weights
     y = F.conv2d(x, weight1, bias1, stem.conv1.stride, (0, PADDING))
     y = act_in_place(stem.act1, y)
-    if torch.is_grad_enabled():
-        y = F.conv2d(y, weight2, bias2)
-    else:  # The product is faster than the 1x1 convolution, its gradient slower.
-        y = F.linear(y.permute(0, 2, 3, 1), weight2[:, :, 0, 0], bias2)
-        y = y.permute(0, 3, 1, 2)
-    return act_in_place(stem.act2, y)
+    if not torch.is_grad_enabled():
+        return act_in_place(stem.act2, F.conv2d(y, weight2, bias2))
+    # The gradient of a product takes half the time of a convolution's.
+    y = F.linear(y.permute(0, 2, 3, 1), weight2[:, :, 0, 0], bias2)
+    return act_in_place(stem.act2, y).permute(0, 3, 1, 2)
 
 
 def act_in_place(act: nn.Module, y: Tensor) -> Tensor:
@@ -225,29 +267,21 @@ def _map_bytes(x: Tensor, stem: Stem) -> int:
     return math.prod(map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
 
 
-def _tile_bytes(x: Tensor) -> int:
-    """Bytes that the map of a tile may have, about."""
-    if x.is_cuda:
-        return _CUDA_TILE_BYTES
-    return _CPU_TILE_BYTES_PER_THREAD * count_cores()
-
-
 def images_in_cache(x: Tensor, stem: Stem) -> int:
     """Returns how many images have maps that a core keeps in its cache, at least 1."""
-    return max(1, _CPU_TILE_BYTES_PER_THREAD // _map_bytes(x, stem))
+    return max(1, _CPU_TILE_BYTES // _map_bytes(x, stem))
 
 
-def _windows(
+def _plan(
     x: Tensor, stem: Stem, interpolation: Interpolation, may_skip: bool
-) -> Iterator[tuple[slice, RowTile, Tensor]]:
-    """Yields which images, which tile of theirs, and its part of the padded images."""
+) -> list[tuple[slice, RowTile]]:
+    """Returns which images and which tile of theirs make a part."""
     conv = stem.conv1
-    pad = PADDING
-    batch, channels, height, width = x.shape
-    map_height, _ = map_size(x, stem)
-    rows = max(1, _tile_bytes(x) * map_height // _map_bytes(x, stem))
+    map_height, map_width = map_size(x, stem)
+    tile_bytes = _CUDA_TILE_BYTES if x.is_cuda else _CPU_TILE_BYTES
+    rows = max(1, tile_bytes * map_height // _map_bytes(x, stem))
     tiles = plan_tiles(
-        map_height,
+        (map_height, map_width),
         interpolation,
         min(rows, map_height),
         conv.kernel_size[0],
@@ -256,16 +290,16 @@ def _windows(
         x.dtype,
         x.device,
     )
-    images_at_once = max(1, rows // map_height)
-    for first in range(0, batch, images_at_once):
-        images = slice(first, min(first + images_at_once, batch))
-        shape = (images.stop - first, height + 2 * pad, width, channels)
-        padded = x.new_empty(shape).permute(0, 3, 1, 2)
-        padded[:, :, :pad] = 0
-        padded[:, :, pad : pad + height] = x.detach()[images]
-        padded[:, :, pad + height :] = 0
-        for tile in tiles:
-            yield images, tile, padded[:, :, tile.window]
+    images = [*range(0, len(x), max(1, rows // map_height)), len(x)]
+    return [(slice(*pair), tile) for pair in pairwise(images) for tile in tiles]
+
+
+def _cut(x: Tensor, images: slice, tile: RowTile) -> Tensor:
+    """Returns the window of a tile: rows of some images, padded, in channels_last."""
+    start, stop = (row - PADDING for row in (tile.window.start, tile.window.stop))
+    rows = x.detach()[images, :, max(start, 0) : min(stop, x.shape[2])]
+    rows = rows.contiguous(memory_format=torch.channels_last)
+    return F.pad(rows, (0, 0, max(-start, 0), max(stop - x.shape[2], 0)))
 
 
 def _add_rows(d_x: Tensor, window: slice, d_window: Tensor) -> None:

@@ -36,3 +36,26 @@ def is_watched(x: Tensor, *modules: nn.Module) -> bool:
         )
     except AttributeError:
         return True
+
+
+def keeps_graph() -> bool:
+    """Returns whether the backward pass that runs may be run again.
+
+    Where torch does not tell, the answer is yes.
+    """
+    try:
+        return torch._C._autograd._get_current_graph_task_keep_graph()
+    except (AttributeError, RuntimeError):
+        return True
+
+
+def has_saved_tensor_hooks() -> bool:
+    """Returns whether somebody keeps what is saved for backward passes elsewhere.
+
+    That is activation checkpointing, for example. Where torch does not tell, the answer
+    is yes.
+    """
+    try:
+        return bool(torch._C._autograd._top_saved_tensors_default_hooks(True))
+    except (AttributeError, RuntimeError):
+        return True

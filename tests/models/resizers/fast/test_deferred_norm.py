@@ -15,7 +15,7 @@ import torch.multiprocessing as mp
 from mmresizer.models import LearnedResizer
 from mmresizer.models.resizers.fast import tiled_stem
 
-tiled_stem._MIN_MAP_BYTES = 0
+tiled_stem._MIN_BATCH_STATS_BYTES = 0
 
 def loss(y):
     return (y * torch.linspace(-1, 1, y[0].numel(), dtype=y.dtype).view_as(y[0])).sum()

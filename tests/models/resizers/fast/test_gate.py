@@ -15,8 +15,9 @@ from mmresizer.utils import InputError
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     """Several tiles an image, of images that take milliseconds."""
-    monkeypatch.setattr(tiled_stem, "_CPU_TILE_BYTES_PER_THREAD", 2**13)
+    monkeypatch.setattr(tiled_stem, "_CPU_TILE_BYTES", 2**13)
     monkeypatch.setattr(tiled_stem, "_MIN_MAP_BYTES", 0)
+    monkeypatch.setattr(tiled_stem, "_MIN_BATCH_STATS_BYTES", 0)
 
 
 def find_path(resizer, x):
@@ -108,13 +109,14 @@ def images(shape, layout, dtype=torch.float64):
 @pytest.mark.parametrize(("kwargs", "shape", "layout", "seed"), random_cases())
 def test_equals_the_layers(kwargs, shape, layout, seed, monkeypatch):
     """Outputs, all gradients and the statistics of the norms, in float64."""
-    if seed % 4 == 0:  # all images in one tile, as with many threads
-        monkeypatch.setattr(tiled_stem, "_CPU_TILE_BYTES_PER_THREAD", 2**24)
+    if seed % 4 == 0:  # all images in one tile
+        monkeypatch.setattr(tiled_stem, "_CPU_TILE_BYTES", 2**24)
     ours = make(seed, **kwargs)
     plain = deepcopy(ours)
     plain.with_cp = False
     x = images(shape, layout)
-    assert find_path(ours, x) is Path.TILED
+    has_norm = kwargs.get("norm_cfg", True) is not None
+    assert find_path(ours, x) is (Path.TILED if has_norm else Path.TILED_FOLDED)
     for _ in range(2):
         x1, x2 = (x.detach().clone().requires_grad_() for _ in range(2))
         y1, y2 = ours(x1), plain.forward_plain(x2)
@@ -135,7 +137,7 @@ def test_equals_the_layers(kwargs, shape, layout, seed, monkeypatch):
     ours.eval(), plain.eval()
     with torch.no_grad():
         folds = getattr(ours.stem.norm, "track_running_stats", True)
-        path = Path.FOLDED if folds else Path.TILED
+        path = Path.TILED_FOLDED if folds else Path.TILED
         assert find_path(ours, x) is path
         before = x.clone()
         assert torch.allclose(ours(x), plain.forward_plain(x), rtol=1e-8, atol=1e-8)
@@ -169,7 +171,7 @@ def test_gradcheck(kwargs, training):
             setattr(owner, last, weight)
         return module(x)
 
-    assert find_path(resizer, x) is Path.TILED
+    assert find_path(resizer, x) is (Path.TILED if training else Path.TILED_FOLDED)
     assert gradcheck(run, (x, *weights), fast_mode=True)
 
 
@@ -460,11 +462,11 @@ ALL = [*STEM, *REST, "out"]
     ("kwargs", "training", "grad", "path", "layers"),
     [
         (dict(), True, True, Path.TILED, REST),
-        (dict(), False, True, Path.TILED, REST),
         (dict(), True, False, Path.TILED, REST),
-        (dict(), False, False, Path.FOLDED, []),
-        (dict(norm_cfg=None), True, False, Path.FOLDED, []),
-        (dict(in_channels=5), False, True, Path.TILED, [*REST, "out"]),
+        (dict(), False, True, Path.TILED_FOLDED, []),
+        (dict(), False, False, Path.TILED_FOLDED, []),
+        (dict(norm_cfg=None), True, True, Path.TILED_FOLDED, []),
+        (dict(in_channels=5), False, True, Path.TILED_FOLDED, []),
         (
             dict(norm_cfg=dict(type="GN", num_groups=4)),
             False,
@@ -484,20 +486,14 @@ def test_paths(kwargs, training, grad, path, layers, monkeypatch):
 
 
 def test_small_maps_need_no_tiles(monkeypatch):
-    resizer = LearnedResizer(8)
-    small, large = (torch.rand(1, 3, n, n) for n in (64, 256))  # maps of 256 KiB, 4 MiB
+    """Batches of maps of 1, 4 and 16 MiB."""
+    resizer = LearnedResizer(9)
+    one, four, sixteen = (torch.rand(1, 3, n, n) for n in (128, 256, 512))
     monkeypatch.undo()
-    assert find_path(resizer, small) is Path.IN_PLACE
-    assert find_path(resizer, large) is Path.TILED
-
-
-@torch.no_grad()
-def test_autocast_folds_nothing():
-    resizer = LearnedResizer(8).eval()
-    x = torch.rand(1, 3, 30, 20)
-    assert find_path(resizer, x) is Path.FOLDED
-    with torch.autocast("cpu", torch.bfloat16):
-        assert find_path(resizer, x) is Path.TILED
+    assert find_path(resizer, four) is Path.IN_PLACE
+    assert find_path(resizer, sixteen) is Path.TILED
+    assert find_path(resizer.eval(), one) is Path.IN_PLACE
+    assert find_path(resizer, four) is Path.TILED_FOLDED
 
 
 def test_other_devices_have_no_tiles():

@@ -1,5 +1,7 @@
 """The stem where interpolation reads it, against the plain path in float64."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmresizer.models import LearnedResizer
 from mmresizer.models.resizers.fast import Path, choose_path
 from mmresizer.models.resizers.fast.sampled_stem import sampled_stem
+from mmresizer.models.resizers.fast.tiled_stem import stem_weights
+from mmresizer.utils import InputError
+
+SAMPLED = (Path.SAMPLED, Path.SAMPLED_FOLDED)
 
 
 def make(**kwargs):
@@ -60,7 +66,7 @@ def test_equals_the_layers(size, kwargs, norm_cfg, batch):
     resizer = make(norm_cfg=norm_cfg, **kwargs)
     shape = (batch, kwargs.get("in_channels", 3), *size)
     x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
-    assert find_path(resizer, x) is Path.SAMPLED
+    assert find_path(resizer, x) is Path.SAMPLED_FOLDED
     ours, plain = resizer(x), resizer.forward_plain(x)
     assert torch.allclose(ours, plain, rtol=1e-9, atol=1e-9)
     inputs = (x, *resizer.parameters())
@@ -86,13 +92,57 @@ def test_equals_the_layers(size, kwargs, norm_cfg, batch):
 )
 def test_calls_that_it_does_not_cover(kwargs):
     x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
-    assert find_path(make(**kwargs), x) is not Path.SAMPLED
+    assert find_path(make(**kwargs), x) not in SAMPLED
 
 
 def test_statistics_of_a_batch_are_those_of_the_whole_map():
     resizer = make(output_size=(6, 4)).train()
     x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
-    assert find_path(resizer, x) is not Path.SAMPLED
+    assert find_path(resizer, x) not in SAMPLED
+
+
+@pytest.mark.parametrize("norm", ["BN", "GN"])
+@pytest.mark.parametrize("with_cp", [True, False])
+def test_norm_after_resize(norm, with_cp):
+    """Statistics are those of the interpolated map, and are updated once a call."""
+    torch.manual_seed(0)
+    norm_cfg = dict(type="BN") if norm == "BN" else dict(type="GN", num_groups=4)
+    resizer = LearnedResizer(
+        (6, 4), norm_cfg=norm_cfg, norm_after_resize=True, with_cp=with_cp
+    ).double()
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64, requires_grad=True)
+    covered = norm == "BN"
+    assert (find_path(resizer, x) is Path.SAMPLED) is covered
+    _, resize = resizer._resize_image(x)
+    stem = resizer.stem
+    maps = resize(stem.act2(stem.conv2(stem.act1(stem.conv1(x)))))
+    mean, var = maps.mean((0, 2, 3)), maps.var((0, 2, 3))
+    plain = deepcopy(resizer)
+    inputs, plain_inputs = ((x, *r.parameters()) for r in (resizer, plain))
+    ours, expected = resizer(x), plain.forward_plain(x)
+    torch.testing.assert_close(ours, expected)
+    pairs = zip(gradients(ours, inputs), gradients(expected, plain_inputs), strict=True)
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-8)
+    if norm == "BN":
+        torch.testing.assert_close(stem.norm.running_mean, 0.1 * mean)
+        torch.testing.assert_close(stem.norm.running_var, 0.9 + 0.1 * var)
+
+
+def test_norm_after_resize_is_the_same_in_inference():
+    """A batch norm of fixed numbers commutes with the interpolation."""
+    before = make(output_size=(6, 4))
+    after = make(output_size=(6, 4), norm_after_resize=True)
+    after.load_state_dict(before.state_dict())
+    x = torch.randn(2, 3, 30, 20, dtype=torch.float64)
+    torch.testing.assert_close(after.forward_plain(x), before.forward_plain(x))
+    torch.testing.assert_close(after(x), before.forward_plain(x))
+
+
+@pytest.mark.parametrize("value", [1, None, "yes"])
+def test_norm_after_resize_is_a_bool(value):
+    with pytest.raises(InputError, match="norm_after_resize must be True or False"):
+        LearnedResizer(8, norm_after_resize=value)
 
 
 def test_no_images():
@@ -103,7 +153,7 @@ def test_autocast():
     resizer = make(output_size=4, norm_cfg=None).float()
     x = torch.rand(2, 3, 32, 32)
     with torch.autocast("cpu", torch.bfloat16):
-        assert find_path(resizer, x) is Path.SAMPLED
+        assert find_path(resizer, x) is Path.SAMPLED_FOLDED
         ours, plain = resizer(x), resizer.forward_plain(x)
     assert ours.dtype == plain.dtype
     assert (ours - plain).abs().max() < 0.02 * plain.abs().max()
@@ -114,7 +164,8 @@ def test_reads_what_the_formula_says():
     resizer = make(output_size=28, norm_cfg=None)
     x = torch.rand(1, 3, 224, 224, dtype=torch.float64)
     _, interpolation = resizer._resize_image(x)
+    weights = stem_weights(resizer.stem)
     with FlopCounterMode(display=False) as counter:
-        sampled_stem(x, resizer.stem, interpolation)
+        sampled_stem(x, *weights, stem=resizer.stem, to=interpolation)
     convolved = 28**2 * 4 * (16 * 3 * 8 * 8 + 16 * 16)
     assert counter.get_total_flops() == 2 * convolved
