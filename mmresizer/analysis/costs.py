@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from inspect import signature
 from typing import NamedTuple
 
@@ -64,9 +65,11 @@ class ModelCosts(NamedTuple):
 def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
     """Counts what a classifier or detector with a resizer costs for one image.
 
-    A detector is counted up to where the boxes are decoded. A detector in two stages
-    has as many proposals as it may have. In deformable attention the linear layers are
-    counted: torch counts no products of its sampling.
+    Counted is what inference computes: of the stem of a learned resizer the positions
+    that interpolation reads, where these are few. A detector is counted up to where the
+    boxes are decoded. A detector in two stages has as many proposals as it may have. In
+    deformable attention the linear layers are counted: torch counts no products of its
+    sampling.
 
     Args:
         model (Config | nn.Module): The config, or its model from
@@ -83,13 +86,19 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
     has_backbone = isinstance(getattr(model, "backbone", None), nn.Module)
     parts = ["", resizer, *(["backbone"] if has_backbone else [])]
     total, resizer_cost, *others = count_costs(model, size, _in_channels(model), parts)
+    skipped = get_resizer(model).count_skipped_macs(size)
+    total, resizer_cost = (_skip(cost, skipped) for cost in (total, resizer_cost))
     rest, backbone = total - resizer_cost, None
     if others:
         backbone = others[0]
         if resizer.startswith("backbone."):
-            backbone -= resizer_cost
+            backbone = _skip(backbone, skipped) - resizer_cost
         rest -= backbone
     return ModelCosts(resizer_cost, backbone, rest, total)
+
+
+def _skip(cost: Cost, macs: int) -> Cost:
+    return replace(cost, macs=cost.macs - macs, skipped_macs=macs)
 
 
 def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:

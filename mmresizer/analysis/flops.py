@@ -22,11 +22,20 @@ class Cost:
         parameters (int): Number of parameters, with the frozen ones.
         macs (int): Number of multiply-accumulates, see :func:`count_macs`.
         activations (int): Number of activations, see :func:`count_activations`.
+        skipped_macs (int): How many of the layers' multiply-accumulates inference does
+            not need; ``macs`` is without them. See
+            :meth:`mmresizer.models.BaseResizer.count_skipped_macs`. Defaults to 0.
     """
 
     parameters: int
     macs: int
     activations: int
+    skipped_macs: int = 0
+
+    @property
+    def paper_macs(self) -> int:
+        """Multiply-accumulates of all layers, which the paper counts."""
+        return self.macs + self.skipped_macs
 
     def __sub__(self, part: "Cost") -> "Cost":
         """Returns what is left without a part."""
@@ -34,6 +43,7 @@ class Cost:
             self.parameters - part.parameters,
             self.macs - part.macs,
             self.activations - part.activations,
+            self.skipped_macs - part.skipped_macs,
         )
 
 

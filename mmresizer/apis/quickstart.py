@@ -8,7 +8,8 @@ from mmengine.hub import get_config
 from mmengine.logging import MessageHub
 from PIL import Image
 
-from mmresizer.analysis.flops import count_macs, count_parameters
+from mmresizer.analysis.costs import model_costs
+from mmresizer.analysis.flops import count_parameters
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS
 from mmresizer.utils.tables import make_table
@@ -62,9 +63,9 @@ def run_quickstart(work_dir: str, seed: int = 0) -> str:
         resizer = get_resizer(model)
         dataset = DATASETS.build(cfg.val_dataloader.dataset)
         size = dataset[0]["inputs"].shape[-2:]
-        macs = [count_macs(module, size) / 1e9 for module in (resizer, model)]
+        costs = model_costs(model, size)
         parameters = f"{count_parameters(resizer):,}"
-        giga = [f"{count:.4f}" for count in macs]
+        giga = [f"{cost.macs / 1e9:.4f}" for cost in (costs.resizer, costs.total)]
         rows.append([name, f"{accuracy:.1f}", parameters, *giga, f"{seconds:.0f}"])
     table = make_table(HEADER, rows)
     (folder / "table.md").write_text(table + "\n")

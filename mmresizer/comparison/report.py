@@ -157,9 +157,10 @@ def write_arms(spec: Spec, folder: Path) -> None:
                 params=costs.total.parameters,
                 resizer_gmac=round(costs.resizer.macs / 1e9, 4),
                 gmac=round(costs.total.macs / 1e9, 4),
+                gmac_paper=round(costs.total.paper_macs / 1e9, 4),
             )
         )
-    frame, path = pd.DataFrame(rows, columns=list(_ARM_COLUMNS)), folder / "arms.csv"
+    frame, path = pd.DataFrame(rows), folder / "arms.csv"
     known = _read_table(path) if path.is_file() else None
     baselines = [] if known is None else list(known.arm[known.baseline])
     # Latencies are ratios to the first baseline's.

@@ -111,12 +111,23 @@ def _explain_columns(summary: dict[str, Any], baseline: str) -> str:
     machine = summary["arms"][0]["latency_machine"]
     where = f" ({machine})" if machine else ""
     return (
-        "GMAC: 10^9 multiply-accumulates for one image. Latency: inference of batches "
-        f"of 8, over that of {baseline}{where}. Worst drop: the deepest fall of one "
+        f"GMAC: 10^9 multiply-accumulates for one image, {_explain_count(summary)}. "
+        "Latency: inference of batches of 8, over that of "
+        f"{baseline}{where}. Worst drop: the deepest fall of one "
         "epoch below the best before it, in points, in any seed, after "
         f"{summary['warmup_epochs']} epoch(s) of warm-up. *After epoch 1*: the mean "
         "over the seeds."
     )
+
+
+def _explain_count(summary: dict[str, Any]) -> str:
+    arms = summary["arms"]
+    if any("gmac_paper" not in arm for arm in arms):  # of older comparisons
+        return "with the whole stem of the resizers, as the paper counts"
+    fewer = [arm for arm in arms if arm["gmac_paper"] != arm["gmac"]]
+    whole = "; ".join(f"{arm['arm']}: {arm['gmac_paper']:.4f}" for arm in fewer)
+    paper = f" (in all, with the whole stem, as the paper counts: {whole})"
+    return f"as inference computes them{paper if fewer else ''}"
 
 
 def _choose_differences(rows: list[dict], baselines: list[str]) -> list[dict]:

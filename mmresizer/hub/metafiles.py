@@ -108,6 +108,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
     if key not in costs:
         costs[key] = model_costs(cfg, size)
     cost, resizer = costs[key], cfg.model.resizer
+    paper = cost.resizer.paper_macs
     output = MODELS.build(resizer).get_output_size(size)
     return {
         **_find_library(cfg),
@@ -120,6 +121,7 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
         "FLOPs": cost.total.macs,
         "Resizer Parameters": cost.resizer.parameters,
         "Resizer FLOPs": cost.resizer.macs,
+        **({"Resizer FLOPs in Paper": paper} if paper != cost.resizer.macs else {}),
     }
 
 

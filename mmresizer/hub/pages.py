@@ -51,8 +51,10 @@ recipe.
   checkpoint is picked.
 - *Published* figures are from other people's runs, in other conditions. They stand
   here for comparison only.
-- GMAC: 10^9 multiply-accumulates of convolutions and matrix products for one image.
-  What a model costs at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
+- GMAC: 10^9 multiply-accumulates of convolutions and matrix products that inference
+  computes for one image. In parentheses: the resizer's with its whole stem, as the
+  paper counts, where interpolation does not read all of it. What a
+  model costs at other sizes: `tools/analysis_tools/get_flops.py CONFIG`.
 - The latency ratio is the time of the learned model over that of its baseline, in
   inference, batch 8, on 2 cores of an AMD EPYC. Some of its ranges are wide:
   [docs/benchmarks](docs/benchmarks/README.md#whole-models).
@@ -127,6 +129,9 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
     results = model.get("Results")
     # A square is shown by one side.
     sizes = [re.sub(r"^(\d+)x\1$", r"\1", meta[key]) for key in ("Input", "Output")]
+    resizer = f"{meta['Resizer FLOPs'] / 1e9:.3f}"
+    if (paper := meta.get("Resizer FLOPs in Paper")) is not None:
+        resizer += f" ({paper / 1e9:.3f})"
     ours = "-"
     if results:
         ours = f"{show_metrics(results[0]['Metrics'])} ({meta['Measured']})"
@@ -135,7 +140,7 @@ def _make_row(model: dict, latencies: dict[str, str]) -> list[str]:
         meta["Resizer"],
         " -> ".join(sizes),
         f"{meta['Parameters'] / 1e6:.2f}",
-        f"{meta['Resizer FLOPs'] / 1e9:.3f} / {meta['FLOPs'] / 1e9:.3f}",
+        f"{resizer} / {meta['FLOPs'] / 1e9:.3f}",
         latencies.get(model["Name"])
         or latencies.get(_drop_setting(model["Name"]), "-"),
         f"{published['Top 1 Accuracy']} ({published['Source']})" if published else "-",

@@ -105,3 +105,20 @@ def test_counts_on_the_cpu_what_looks_at_values_at_this_size(config):
     for size, device in ((32, "meta"), (64, "cpu")):
         model = build_model_to_count(by_factor, (size, size))
         assert model.backbone.conv.weight.device == torch.device(device)
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_counts_what_inference_computes(config, is_list):
+    """By hand: at a factor of 8, the stem at 4 of 64 positions."""
+    cfg = config("none", "mmresizer.LearnedResizer", output_size=8)
+    if is_list:
+        resizer = cfg.model.pop("resizer")
+        cfg.model.type = "mmpretrain.ImageClassifier"
+        cfg.model.backbone = [resizer, cfg.model.backbone]
+    costs = model_costs(cfg, (64, 64))
+    stem, rest = 16 * 3 * 49 + 16 * 16, 3 * 9 * 16 * 16 + 3 * 16 * 49
+    assert costs.resizer.macs == 64 * (4 * stem + rest)
+    assert costs.resizer.paper_macs == 64 * (64 * stem + rest)
+    assert costs.backbone.macs == costs.backbone.paper_macs == 64 * 27 * 8
+    assert costs.total.macs == costs.resizer.macs + costs.backbone.macs + 8 * 2
+    assert costs.total.paper_macs - costs.total.macs == 64 * 60 * stem

@@ -208,3 +208,22 @@ def test_report_from_files(tmp_path, names):
     (tmp_path / "arms.csv").unlink()
     with pytest.raises(InputError, match=r"has no arms.csv of a comparison"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paper", "said"),
+    [
+        (None, "with the whole stem of the resizers, as the paper counts. Latency"),
+        ([1.0, 1.0], "for one image, as inference computes them. Latency"),
+        (
+            [1.0, 1.25],
+            "as inference computes them (in all, with the whole stem, as the paper "
+            "counts: better: 1.2500). Latency",
+        ),
+    ],
+)
+def test_says_which_count_was_used(paper, said):
+    results, runs, arms = tables(CURVES, CORRECT)
+    if paper:
+        arms["gmac_paper"] = paper
+    assert said in render(summarize(results, runs, arms, FACTS))

@@ -205,7 +205,7 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (dict(arms=[dict(name="a", baseline="no")]), "baseline must be .* got 'no'"),
         (
             dict(arms=[BILINEAR, {**LEARNED, "match_flops": "bilinear"}]),
-            "arm 'learned' costs 0.0491 GMAC already, more than the 0.0197",
+            "arm 'learned' costs 0.0311 GMAC already, more than the 0.0197",
         ),
         (
             dict(arms=[BILINEAR, dict(name="x", resizer=dict(type="Resizr"))]),

@@ -31,9 +31,10 @@ INPUTS_HEADER = (
 )
 NOTES = """\
 Sizes are height x width, in pixels. GMAC: 10^9 multiply-accumulates of convolutions and
-matrix products. Activations: elements of their outputs. What the resizer adds is a
-percentage of all the rest. Without resizer: the backbone sees the input itself. A dash:
-the model does not take this input."""
+matrix products that inference computes. As in the paper: with the whole stem of the
+resizer, also where interpolation does not read it. Activations: elements of the outputs
+of all layers. What the resizer adds is a percentage of all the rest. Without resizer:
+the backbone sees the input itself. A dash: the model does not take this input."""
 
 Size = tuple[int, int]
 
@@ -67,9 +68,21 @@ def _show_costs(size: Size, costs: ModelCosts) -> str:
             parts |= {"neck and head": costs.rest}
     parts |= {"total": costs.total}
     return make_table(
-        [f"input {_show_size(size)}", "parameters", "GMAC", "activations (M)"],
         [
-            [name, f"{c.parameters:,}", _giga(c.macs), f"{c.activations / 1e6:.4f}"]
+            f"input {_show_size(size)}",
+            "parameters",
+            "GMAC",
+            "GMAC as in the paper",
+            "activations (M)",
+        ],
+        [
+            [
+                name,
+                f"{c.parameters:,}",
+                _giga(c.macs),
+                _giga(c.paper_macs),
+                f"{c.activations / 1e6:.4f}",
+            ]
             for name, c in parts.items()
         ],
     )

@@ -182,6 +182,17 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             )
         return size
 
+    def count_skipped_macs(self, input_size: tuple[int, int]) -> int:
+        """Counts the arithmetic of the layers that inference does not need.
+
+        Args:
+            input_size (tuple[int, int]): Height and width of the image in pixels.
+
+        Returns:
+            int: Multiply-accumulates for one image.
+        """
+        return 0
+
     def check_images(self, x: Tensor) -> None:
         """Checks images of shape (N, C, H, W) before they are resized.
 

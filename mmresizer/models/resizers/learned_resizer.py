@@ -11,7 +11,7 @@ from mmresizer.utils.errors import check_int
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 from .checkpointing import maybe_checkpoint
-from .fast import Path, choose_path, run_path
+from .fast import Path, choose_path, count_skipped_macs, run_path
 from .fuse import Fuse
 from .residual_block import ResidualBlock
 from .stem import Stem
@@ -203,6 +203,18 @@ class LearnedResizer(BaseResizer):
             return self.stem.norm(y) if self.stem.norm_after_resize else y
 
         return maybe_checkpoint(self.with_cp, run, x, self.stem)
+
+    def count_skipped_macs(self, input_size: tuple[int, int]) -> int:
+        """See :meth:`BaseResizer.count_skipped_macs`.
+
+        Those of the stem at positions of its map that interpolation does not read. Only
+        where it reads at most half of them, see the class.
+        """
+        size = self.get_output_size(input_size)
+        resize = Interpolation(
+            size, INTERPOLATION_MODES[self.interpolation], self.antialias
+        )
+        return count_skipped_macs(self.stem, input_size, resize)
 
     def check_images(self, x: Tensor) -> None:
         """See :meth:`BaseResizer.check_images`.

@@ -8,6 +8,7 @@ position each time, and the outputs become channels.
 """
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -44,22 +45,46 @@ def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
         stem (Stem): The stem.
         interpolation (Interpolation): Interpolation of the stem's output.
     """
-    if (
-        not is_known(stem)
-        # A batch's statistics are those of the whole map.
-        or not (stem.norm_after_resize or is_fixed(stem.norm))
-        or interpolation.antialias
-        or interpolation.mode == "area"
-    ):
-        return False
-    pairs = [*zip(map_size(x, stem), interpolation.size, strict=True)]
+    # A batch's statistics are those of the whole map.
+    is_covered = is_known(stem) and (stem.norm_after_resize or is_fixed(stem.norm))
+    return is_covered and _share_read(map_size(x.shape[2:], stem), interpolation) < 1
+
+
+def count_skipped_macs(
+    stem: Stem, input_size: tuple[int, int], interpolation: Interpolation
+) -> int:
+    """Counts the multiply-accumulates of a stem that inference leaves out.
+
+    Args:
+        stem (Stem): The stem.
+        input_size (tuple[int, int]): Height and width of the image in pixels.
+        interpolation (Interpolation): Interpolation of the stem's output.
+
+    Returns:
+        int: Multiply-accumulates for one image, at positions that are not read.
+    """
+    size = map_size(input_size, stem)
+    norm = stem.norm
+    needs_all = not stem.norm_after_resize and getattr(norm, "running_mean", 0) is None
+    if not is_known(stem) or needs_all or min(size) < 1:
+        return 0
+    skipped = math.prod(size) * (1 - _share_read(size, interpolation))
+    return round(skipped) * (stem.conv1.weight.numel() + stem.conv2.weight.numel())
+
+
+def _share_read(size: tuple[int, int], interpolation: Interpolation) -> Fraction:
+    """Returns the share of a map that is read, if it is at most a half, and else 1."""
+    if interpolation.antialias or interpolation.mode == "area":
+        return Fraction(1)
+    pairs = [*zip(size, interpolation.size, strict=True)]
     if any(whole % part for whole, part in pairs):
-        return False
+        return Fraction(1)
     factors = [whole // part for whole, part in pairs]
     taps = [_find_taps(interpolation.mode, factor) for factor in factors]
-    inside = all(first >= 0 for first, _ in taps)  # else it reads beyond the edge
-    reads = math.prod(len(weights) for _, weights in taps)
-    return inside and 2 * reads <= math.prod(factors)
+    if any(first < 0 for first, _ in taps):  # it reads beyond the edge
+        return Fraction(1)
+    share = Fraction(math.prod(len(weights) for _, weights in taps), math.prod(factors))
+    return share if 2 * share <= 1 else Fraction(1)
 
 
 def images_in_cache(x: Tensor, stem: Stem, interpolation: Interpolation) -> int:
@@ -87,7 +112,7 @@ def sampled_stem(x: Tensor, *weights: Any, stem: Stem, to: Interpolation) -> Ten
     padding: list[int] = []
     strides, taps = [], []
     for whole, part, pixels in zip(
-        map_size(x, stem), to.size, x.shape[2:], strict=True
+        map_size(x.shape[2:], stem), to.size, x.shape[2:], strict=True
     ):
         first, weight = _find_taps(to.mode, whole // part)
         step = whole // part * stride

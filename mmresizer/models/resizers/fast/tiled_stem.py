@@ -103,16 +103,17 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         x (Tensor): Images of shape (N, C, H, W).
         stem (Stem): The stem.
     """
+    size = map_size(x.shape[2:], stem)
+    least = _MIN_MAP_BYTES if is_fixed(stem.norm) else _MIN_BATCH_STATS_BYTES
     return (
         is_known(stem)
         and x.device.type in ("cpu", "cuda")
         and x.is_floating_point()
         and x.ndim == 4
         and min(x.shape) > 0
-        and min(map_size(x, stem)) > 0
-        and len(x) * math.prod(map_size(x, stem)) > 1  # a batch norm refuses one value
-        and len(x) * _map_bytes(x, stem)
-        >= (_MIN_MAP_BYTES if is_fixed(stem.norm) else _MIN_BATCH_STATS_BYTES)
+        and min(size) > 0
+        and len(x) * math.prod(size) > 1  # a batch norm refuses one value
+        and len(x) * _map_bytes(x, stem) >= least
     )
 
 
@@ -139,7 +140,7 @@ def normed_stem(x: Tensor, stem: Stem, interpolation: Interpolation) -> Tensor:
         y, mean, var = _TiledStem.apply(
             *tensors, stem, interpolation, uses_batch_stats(norm)
         )
-    count = len(x) * math.prod(map_size(x, stem))
+    count = len(x) * math.prod(map_size(x.shape[2:], stem))
     return apply_deferred(norm, y, mean, var, count)
 
 
@@ -198,7 +199,7 @@ class _TiledStem(torch.autograd.Function):
         leaves = [w for w in weights if w is not None and w.requires_grad]
         stats = None
         if ctx.with_stats:
-            count = len(x) * math.prod(map_size(x, stem))
+            count = len(x) * math.prod(map_size(x.shape[2:], stem))
             stats = StatsGradient(mean, d_mean, d_var, count)
         d_features = d_features.permute(0, 2, 3, 1)
 
@@ -252,19 +253,20 @@ def act_in_place(act: nn.Module, y: Tensor) -> Tensor:
     return act(y)
 
 
-def map_size(x: Tensor, stem: Stem) -> tuple[int, int]:
-    """Height and width of the map."""
+def map_size(input_size: Sequence[int], stem: Stem) -> tuple[int, int]:
+    """Height and width of the map of an image with a height and a width."""
     conv = stem.conv1
     height, width = (
         (size + 2 * PADDING - conv.kernel_size[0]) // conv.stride[0] + 1
-        for size in x.shape[2:]
+        for size in input_size
     )
     return height, width
 
 
 def _map_bytes(x: Tensor, stem: Stem) -> int:
     """Bytes of the map of an image."""
-    return math.prod(map_size(x, stem)) * stem.conv1.out_channels * x.element_size()
+    size = map_size(x.shape[2:], stem)
+    return math.prod(size) * stem.conv1.out_channels * x.element_size()
 
 
 def images_in_cache(x: Tensor, stem: Stem) -> int:
@@ -277,7 +279,7 @@ def _plan(
 ) -> list[tuple[slice, RowTile]]:
     """Returns which images and which tile of theirs make a part."""
     conv = stem.conv1
-    map_height, map_width = map_size(x, stem)
+    map_height, map_width = map_size(x.shape[2:], stem)
     tile_bytes = _CUDA_TILE_BYTES if x.is_cuda else _CPU_TILE_BYTES
     rows = max(1, tile_bytes * map_height // _map_bytes(x, stem))
     tiles = plan_tiles(

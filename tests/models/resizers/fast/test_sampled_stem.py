@@ -13,6 +13,7 @@ from mmresizer.models.resizers.fast.sampled_stem import sampled_stem
 from mmresizer.models.resizers.fast.tiled_stem import stem_weights
 from mmresizer.utils import InputError
 
+UNTRACKED = dict(type="BN", track_running_stats=False)
 SAMPLED = (Path.SAMPLED, Path.SAMPLED_FOLDED)
 
 
@@ -169,3 +170,35 @@ def test_reads_what_the_formula_says():
         sampled_stem(x, *weights, stem=resizer.stem, to=interpolation)
     convolved = 28**2 * 4 * (16 * 3 * 8 * 8 + 16 * 16)
     assert counter.get_total_flops() == 2 * convolved
+
+
+@pytest.mark.parametrize(
+    ("size", "kwargs", "read"),
+    [
+        ((224, 224), dict(output_size=56), 4 * 56**2),
+        ((224, 224), dict(output_size=28), 4 * 28**2),
+        ((210, 90), dict(output_size=30), 30**2),  # factors 7 and 3
+        ((224, 224), dict(output_size=28, interpolation="nearest"), 28**2),
+        ((224, 224), dict(output_size=28, interpolation="bicubic"), 16 * 28**2),
+        ((224, 224), dict(output_size=28, stem_stride=2), 4 * 28**2),
+        ((448, 448), dict(output_size=224), 448**2),
+        ((224, 224), dict(output_size=50), 224**2),
+        ((224, 224), dict(output_size=28, antialias=True), 224**2),
+        ((224, 224), dict(output_size=28, stem_stride=4), 56**2),
+        ((40, 40), dict(scale_factor=0.1, norm_cfg=None), 4 * 4**2),
+        ((40, 40), dict(output_size=4, norm_cfg=UNTRACKED), 40**2),
+        (
+            (40, 40),
+            dict(output_size=4, norm_cfg=UNTRACKED, norm_after_resize=True),
+            4 * 4**2,
+        ),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_counts_what_inference_leaves_out(size, kwargs, read, training):
+    """By hand: 7x7 and 1x1 at the positions of the map that are not read."""
+    resizer = LearnedResizer(**kwargs).train(training)
+    stride = kwargs.get("stem_stride", 1)
+    per_position = 16 * 3 * (6 + stride) ** 2 + 16 * 16
+    positions = size[0] * size[1] // stride**2
+    assert resizer.count_skipped_macs(size) == (positions - read) * per_position
