@@ -11,12 +11,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from mmengine.logging import MMLogger
@@ -33,7 +36,8 @@ from mmresizer.utils.tables import make_row, make_table, write_csv
 from .timing import time_in_turns
 
 # What is measured; those of the first line are the learned resizer.
-RESIZERS = ("layers", "ours", "with_cp", "strided", "onnxruntime")
+RIVALS = ("onnxruntime", "openvino")  # other libraries
+RESIZERS = ("layers", "ours", "with_cp", "strided", *RIVALS)
 MODULES = (*RESIZERS, "interpolation")
 # What a user gets with one line more.
 VARIANTS = ("channels_last", "compiled")
@@ -88,7 +92,7 @@ class Measurement:
     """One row of the results. Times, FLOPs and bounds are for one image.
 
     Attributes:
-        norm (str): "BN", or "none" where the resizers have no norms.
+        resizer (str): Arguments of the resizers, such as "antialias=True".
         load (int): Number of busy processes beside.
         ms (float): Median over the repeats, in milliseconds.
         speedup (float): Time of the reference over this time.
@@ -111,7 +115,7 @@ class Measurement:
     arm: str
     dtype: str
     batch: int
-    norm: str
+    resizer: str
     load: int
     input: str
     output: str
@@ -139,7 +143,7 @@ def benchmark_resizer(
     backbones: Sequence[TimedArm] = (),
     device: str = "cpu",
     repeats: int = 7,
-    norm: bool = True,
+    resizer: dict[str, Any] | None = None,
     load: int = 0,
 ) -> list[Measurement]:
     """Measures arms side by side: each repeat runs all of them, one after the other.
@@ -158,7 +162,7 @@ def benchmark_resizer(
             does not take a type is left out, with a message.
         device (str): "cpu" or "cuda".
         repeats (int): Number of repeats, of which the median is taken.
-        norm (bool): Whether the resizers have batch norms. Defaults to True.
+        resizer (dict[str, Any], optional): Arguments of the resizers.
         load (int): Number of processes beside that keep a core busy each, with
             convolutions. Defaults to 0.
 
@@ -166,15 +170,22 @@ def benchmark_resizer(
         list[Measurement]: The rows of ``results.csv``.
 
     Raises:
-        InputError: If there is no such device or model, or ONNX Runtime is missing.
+        InputError: If there is no such device or model, the resizer has no such
+            argument, or a rival is missing.
     """
     check_device(device)
-    if any(arm.module == "onnxruntime" for arm in arms):
+    try:
+        LearnedResizer(8, **(resizer or {}))
+    except TypeError as e:
+        raise InputError(f"--resizer: {e}") from e
+    for rival in {arm.module for arm in arms} & set(RIVALS):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(
-                "the arm 'onnxruntime' is for inference on the CPU in float32"
+                f"the arm {rival!r} is for inference on the CPU in float32"
             )
-        _import_onnxruntime()
+        for package in ("onnx", rival):
+            if find_spec(package) is None:
+                raise InputError(f"the arm {rival!r} needs `pip install onnx {rival}`")
     folder = Path(out_dir)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, but {out_dir!r} is a file")
@@ -193,7 +204,9 @@ def benchmark_resizer(
         for mode, (input_size, output_size), batch in product(
             modes, sizes, batch_sizes
         ):
-            case = _Case(mode, input_size, output_size, batch, device, norm, load)
+            case = _Case(
+                mode, input_size, output_size, batch, device, resizer or {}, load
+            )
             measured = case.measure(wanted, repeats, best)
             for row in measured:
                 print(make_row(_cells(row)), flush=True)
@@ -231,11 +244,11 @@ class _Case:
         output_size: Size,
         batch: int,
         device: str,
-        norm: bool,
+        arguments: dict[str, Any],
         load: int,
     ):
         self.mode, self.device, self.batch = mode, device, batch
-        self.norm, self.load = norm, load
+        self.arguments, self.load = arguments, load
         self.input_size, self.output_size = input_size, output_size
         torch.manual_seed(0)
         self.x = torch.rand(batch, 3, *input_size, device=device)
@@ -245,8 +258,7 @@ class _Case:
         self.strided = self._make_resizer(stem_stride=max(1, factor))
 
     def _make_resizer(self, **kwargs) -> LearnedResizer:
-        norm_cfg = dict(type="BN") if self.norm else None
-        resizer = LearnedResizer(self.output_size, norm_cfg=norm_cfg, **kwargs)
+        resizer = LearnedResizer(self.output_size, **{**self.arguments, **kwargs})
         resizer.init_weights()
         return resizer.to(self.device).train(self.mode == "training")
 
@@ -258,7 +270,7 @@ class _Case:
     ) -> list[Measurement]:
         """Measures arms."""
         for arm in arms:
-            if arm.module == "onnxruntime" and (self.mode, arm.dtype) != (
+            if arm.module in RIVALS and (self.mode, arm.dtype) != (
                 "inference",
                 "float32",
             ):
@@ -279,7 +291,7 @@ class _Case:
         peaks = {
             arm: _measure_peak(run, self.device)
             for arm, run in self.runs.items()
-            if arm.module != "onnxruntime"  # it keeps its memory from run to run
+            if arm.module not in RIVALS  # they keep their memory from run to run
         }
         full = self._count_gflop(self.resizer)
         rows = []
@@ -315,7 +327,7 @@ class _Case:
                     arm=str(arm),
                     dtype=arm.dtype,
                     batch=self.batch,
-                    norm="BN" if self.norm else "none",
+                    resizer=" ".join(f"{k}={v}" for k, v in self.arguments.items()),
                     load=self.load,
                     input="x".join(map(str, self.input_size)),
                     output="x".join(map(str, self.output_size)),
@@ -336,8 +348,8 @@ class _Case:
     def _prepare(self, arm: TimedArm) -> Callable[[], object]:
         """Returns a function that runs an arm once."""
         x, module = self.x, self._make_module(arm)
-        if arm.module == "onnxruntime":
-            return _onnx_session(module, x)
+        if arm.module in RIVALS:
+            return _load_into_rival(arm.module, module, x)
         if arm.module not in MODULES and not arm.behind:
             x = torch.rand(self.batch, 3, *self.output_size, device=self.device)
         lower = getattr(torch, arm.dtype)
@@ -472,36 +484,46 @@ def _measure_best(device: str, dtype: str) -> tuple[float, float]:
     return flops, 2 * b.nbytes / seconds("c.copy_(b)", b=b, c=b.clone())
 
 
-def _import_onnxruntime():
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime
-    except ImportError as e:
-        raise InputError(
-            "the arm 'onnxruntime' needs `pip install onnx onnxruntime`"
-        ) from e
-    return onnxruntime
-
-
-def _onnx_session(module: nn.Module, x: Tensor) -> Callable[[], object]:
-    onnxruntime = _import_onnxruntime()
+def _load_into_rival(
+    rival: str, module: nn.Module, x: Tensor
+) -> Callable[[], np.ndarray]:
+    """Returns a function that runs a module in another library."""
+    threads, images = torch.get_num_threads(), x.numpy()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "resizer.onnx"
-        torch.onnx.export(module, (x,), path, input_names=["x"], dynamo=False)
+        torch.onnx.export(
+            module,
+            (x,),
+            path,
+            input_names=["x"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
         graph = path.read_bytes()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(
-        graph, options, providers=["CPUExecutionProvider"]
+    if rival == "onnxruntime":
+        onnxruntime = import_module(rival)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"]
+        )
+        return lambda: session.run(None, {"x": images})[0]
+    core = import_module(rival).Core()
+    settings = dict(
+        INFERENCE_NUM_THREADS=threads,
+        INFERENCE_PRECISION_HINT="f32",  # it takes bfloat16 where the CPU has it
+        PERFORMANCE_HINT="LATENCY",
     )
-    images = {"x": x.numpy()}
-    return lambda: session.run(None, images)[0]
+    compiled = core.compile_model(core.read_model(graph), "CPU", settings)
+    return lambda: compiled(images)[0]
 
 
 _COLUMNS = {
     "mode": "mode",
     "input": "input",
     "output": "output",
+    "resizer": "resizer",
     "batch": "batch",
     "arm": "arm",
     "dtype": "dtype",

@@ -3,6 +3,10 @@ import csv
 import pytest
 from PIL import Image
 
+from mmresizer.analysis import resizer_benchmark
+from mmresizer.analysis.resizer_benchmark import TimedArm, benchmark_resizer
+from mmresizer.utils import InputError
+
 
 @pytest.fixture
 def run_benchmark(run_tool, tmp_path):
@@ -70,6 +74,15 @@ def test_benchmark_resizer(run_benchmark, tmp_path):
         (["--batch-sizes", "0"], "must be a positive int, but got '0'"),
         (["--arms", "theirs"], "argument --arms: must be one of layers, ours, with_cp"),
         (["--arms", "ours+fast"], "any of +channels_last, +compiled, got 'ours+fast'"),
+        (["--resizer", "stride=2"], "error: --resizer: "),
+        (
+            ["--resizer", "stem_stride=0"],
+            "stem_stride must be an int of 1 or more, got 0",
+        ),
+        (
+            ["--arms", "openvino", "--dtypes", "bfloat16"],
+            "the arm 'openvino' is for inference on the CPU in float32",
+        ),
         (
             ["--backbones", "resnet"],
             "error: MMPretrain has no model 'resnet'; mmpretrain.list_models()",
@@ -81,6 +94,26 @@ def test_benchmark_refuses_arguments(run_benchmark, arguments, sentence):
     assert status != 0
     assert sentence in output.splitlines()[-1], output
     assert not rows
+
+
+def test_benchmark_of_another_resizer(run_benchmark):
+    status, output, rows = run_benchmark(
+        "--sizes", "32:8", "--batch-sizes", "2", "--repeats", "1", "--load", "1",
+        "--resizer", "antialias=True", "norm_cfg=None",
+        "--arms", "ours", "onnxruntime",
+    )  # fmt: skip
+    assert status == 0, output
+    assert {row["resizer"] for row in rows} == {"antialias=True norm_cfg=None"}
+    arms = [row["arm"] for row in rows if row["mode"] == "inference"]
+    assert arms == ["layers", "ours", "onnxruntime"]
+    assert all(float(row["max_error"]) < 1e-5 for row in rows if row["max_error"])
+
+
+def test_benchmark_needs_the_rival(monkeypatch):
+    monkeypatch.setattr(resizer_benchmark, "find_spec", lambda name: None)
+    arms = [TimedArm("openvino")]
+    with pytest.raises(InputError, match="needs `pip install onnx openvino`"):
+        benchmark_resizer("unused", [((8, 8), (4, 4))], [1], arms=arms)
 
 
 def test_benchmark_needs_the_device(run_benchmark):

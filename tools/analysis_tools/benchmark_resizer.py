@@ -18,6 +18,7 @@ from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import positive_int
 
 import torch
+from mmengine.config import DictAction
 
 
 def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -97,7 +98,12 @@ def main() -> None:
     parser.add_argument("--threads", type=positive_int, help="on the CPU")
     parser.add_argument("--repeats", type=positive_int, default=7)
     parser.add_argument(
-        "--no-norm", action="store_true", help="resizers without batch norms"
+        "--resizer",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="arguments of the learned resizers, such as antialias=True stem_stride=2 "
+        "norm_cfg=None",
     )
     parser.add_argument(
         "--load",
@@ -119,7 +125,7 @@ def main() -> None:
         args.backbones,
         args.device,
         args.repeats,
-        not args.no_norm,
+        args.resizer,
         args.load,
     )
 
