@@ -26,8 +26,8 @@ def test_trains_the_arms_and_reports(monkeypatch, tmp_path, capsys):
     assert [row[0] for row in rows] == arms
     assert [row[2] for row in rows] == ["0", "0", "12,035"]
     # 2,608 multiply-accumulates a pixel at 96 px and 9,264 at 24 px.
-    assert float(rows[2][3]) == pytest.approx(0.0294, abs=1e-4)
-    assert float(rows[2][4]) - float(rows[1][4]) == pytest.approx(0.0294, abs=2e-4)
+    assert float(rows[2][3]) == pytest.approx(0.0113, abs=1e-4)
+    assert float(rows[2][4]) - float(rows[1][4]) == pytest.approx(0.0113, abs=2e-4)
     output = capsys.readouterr()
     assert output.out.splitlines() == [
         *(f"Training {i} of 3: {arm}" for i, arm in enumerate(arms, 1)),

@@ -103,11 +103,12 @@ def can_tile(x: Tensor, stem: Stem) -> bool:
         x (Tensor): Images of shape (N, C, H, W).
         stem (Stem): The stem.
     """
+    if not is_known(stem):
+        return False
     size = map_size(x.shape[2:], stem)
     least = _MIN_MAP_BYTES if is_fixed(stem.norm) else _MIN_BATCH_STATS_BYTES
     return (
-        is_known(stem)
-        and x.device.type in ("cpu", "cuda")
+        x.device.type in ("cpu", "cuda")
         and x.is_floating_point()
         and x.ndim == 4
         and min(x.shape) > 0
