@@ -29,23 +29,27 @@ _size = 0  # of the pool
 
 
 def map_parts(
-    function: Callable[[Any], Any], parts: Sequence[Any], device: torch.device
+    function: Callable[[Any], Any],
+    parts: Sequence[Any],
+    device: torch.device,
+    shares_one: bool = True,
 ) -> list[Any]:
     """Calls a function with each part, on a CPU each time on one core.
 
-    A single part is worked on by all cores. The modes of the caller hold, those for
-    gradients and inference; its autocast does not.
+    The modes of the caller hold, those for gradients and inference; its autocast does
+    not.
 
     Args:
         function (Callable): Takes a part.
         parts (Sequence): Do not depend on each other.
         device (torch.device): What the function works on.
+        shares_one (bool): Whether all cores work on a single part. Defaults to True.
 
     Returns:
         list: What the function returned, in the order of the parts.
     """
     threads = count_threads() if device.type == "cpu" else 1
-    if threads == 1 or len(parts) == 1:
+    if threads == 1 or (shares_one and len(parts) == 1):
         return [function(part) for part in parts]
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
@@ -66,7 +70,8 @@ def map_images(
     """Calls a function with a few images at a time, on a CPU each time on one core.
 
     On a GPU, and with fewer images than threads, it is called once with all of them.
-    The result is differentiable once.
+    Images of which a core's cache holds several take a core each at any number. The
+    result is differentiable once.
 
     Args:
         function (Callable): Takes images of shape (N, C, H, W) and the weights; returns
@@ -82,32 +87,32 @@ def map_images(
     Returns:
         Tensor: What the function returned for all images.
     """
-    threads = count_threads()
-    if x.device.type != "cpu" or len(x) < threads:
+    threads, is_large = count_threads(), at_a_time == 1
+    if x.device.type != "cpu" or (len(x) < threads and is_large):
         number = len(x)
     else:
         rounds = math.ceil(len(x) / (at_a_time * threads))
         number = math.ceil(len(x) / (rounds * threads))
+    run = partial(map_parts, device=x.device, shares_one=is_large)
     if torch.is_grad_enabled():
         recompute = with_cp or has_saved_tensor_hooks()
-        return _MapImages.apply(function, number, recompute, x, *weights)
-    parts = x.split(number)
-    return torch.cat(map_parts(lambda part: function(part, *weights), parts, x.device))
+        return _MapImages.apply(function, number, run, recompute, x, *weights)
+    return torch.cat(run(partial(_call, function, weights), x.split(number)))
 
 
 class _MapImages(torch.autograd.Function):
     """Records a graph of its own for each part."""
 
     @staticmethod
-    def forward(ctx, function, number, recompute, *tensors):
+    def forward(ctx, function, number, map_parts, recompute, *tensors):
         ctx.save_for_backward(*tensors)
-        ctx.function, ctx.number = function, number
+        ctx.function, ctx.number, ctx.map_parts = function, number, map_parts
         ctx.graphs = None
         if recompute:
             with torch.no_grad():
                 x, *weights = tensors
                 run = partial(_call, function, weights)
-                return torch.cat(map_parts(run, x.split(number), x.device))
+                return torch.cat(map_parts(run, x.split(number)))
         ctx.graphs = _record(ctx, *tensors)
         return torch.cat([y.detach() for _, y in ctx.graphs])
 
@@ -123,19 +128,19 @@ class _MapImages(torch.autograd.Function):
             return torch.autograd.grad(y, inputs, d_part, retain_graph=keep)
 
         parts = [*zip(graphs, d_y.split(ctx.number), strict=True)]
-        columns = [*zip(*map_parts(run, parts, d_y.device), strict=True)]
+        columns = [*zip(*ctx.map_parts(run, parts), strict=True)]
         if not keep:
             ctx.graphs = None  # and not before: another pass computes it again
-        needs_x, *needed = ctx.needs_input_grad[3:]
+        needs_x, *needed = ctx.needs_input_grad[4:]
         d_x = torch.cat(columns.pop(0)) if needs_x else None
         sums = iter([torch.stack(column).sum(0) for column in columns])
         d_weights = [next(sums) if is_needed else None for is_needed in needed]
-        return None, None, None, d_x, *d_weights
+        return None, None, None, None, d_x, *d_weights
 
 
 def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tensor]]:
     """Calls the function; returns for each part the inputs and the output."""
-    needs_x, *needed = ctx.needs_input_grad[3:]
+    needs_x, *needed = ctx.needs_input_grad[4:]
     leaves = [
         None if w is None else w.detach().requires_grad_(is_needed)
         for w, is_needed in zip(weights, needed, strict=True)
@@ -148,7 +153,7 @@ def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tens
         y = _call(ctx.function, leaves, part)
         return ([part, *wanted] if needs_x else wanted), y
 
-    return map_parts(run, x.split(ctx.number), x.device)
+    return ctx.map_parts(run, x.split(ctx.number))
 
 
 def _call(function: Callable, weights: Sequence[Any], part: Tensor) -> Tensor:

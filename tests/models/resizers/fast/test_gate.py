@@ -8,7 +8,12 @@ from torch import nn
 from torch.autograd import forward_ad, gradcheck
 
 from mmresizer.models import LearnedResizer
-from mmresizer.models.resizers.fast import Path, choose_path, tiled_stem
+from mmresizer.models.resizers.fast import (
+    Path,
+    choose_path,
+    packed_conv,
+    tiled_stem,
+)
 from mmresizer.utils import InputError
 
 
@@ -16,6 +21,7 @@ from mmresizer.utils import InputError
 def small_tiles(monkeypatch):
     """Several tiles an image, of images that take milliseconds."""
     monkeypatch.setattr(tiled_stem, "_CPU_TILE_BYTES", 2**13)
+    monkeypatch.setattr(packed_conv, "_MIN_VALUES", 0)
     monkeypatch.setattr(tiled_stem, "_MIN_MAP_BYTES", 0)
     monkeypatch.setattr(tiled_stem, "_MIN_BATCH_STATS_BYTES", 0)
 

@@ -3,7 +3,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmresizer.models.resizers.fast import packed_conv
 from mmresizer.models.resizers.fast.packed_conv import conv2d_packed
+
+
+@pytest.fixture(autouse=True)
+def small_maps(monkeypatch):
+    monkeypatch.setattr(packed_conv, "_MIN_VALUES", 0)
 
 
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -25,4 +31,10 @@ def test_equals_the_convolution(size, channels, kernel, has_bias):
 
 def test_many_channels_fill_the_register():
     x, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3)
+    assert torch.equal(conv2d_packed(x, weight, None), F.conv2d(x, weight, padding=1))
+
+
+def test_small_maps_are_not_worth_it(monkeypatch):
+    monkeypatch.undo()
+    x, weight = torch.randn(2, 4, 8, 8), torch.randn(3, 4, 3, 3)
     assert torch.equal(conv2d_packed(x, weight, None), F.conv2d(x, weight, padding=1))

@@ -190,3 +190,20 @@ def test_never_more_threads_than_cores(monkeypatch):
     assert count_threads() == 2
     torch.set_num_threads(1)
     assert count_threads() == 1
+
+
+@pytest.mark.parametrize(("at_a_time", "cores"), [(1, 3), (2, 1)])
+@pytest.mark.parametrize("with_cp", [True, False])
+def test_one_small_image_takes_one_core(at_a_time, cores, with_cp):
+    """Cores that share it would wait for each other longer than they work."""
+    seen = []
+
+    def look(x, a):
+        seen.append(count_threads())
+        return a * x
+
+    x, a = torch.randn(1, 1, 2, 2), torch.ones(1, requires_grad=True)
+    with torch.no_grad():
+        map_images(look, at_a_time, with_cp, x, a)
+    map_images(look, at_a_time, with_cp, x, a).sum().backward()
+    assert set(seen) == {cores}
