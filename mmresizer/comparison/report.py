@@ -165,7 +165,9 @@ def write_arms(spec: Spec, folder: Path) -> None:
     baselines = [] if known is None else list(known.arm[known.baseline])
     # Latencies are ratios to the first baseline's.
     if known is not None and baselines[:1] == [spec.baselines[0].name]:
-        frame = frame.merge(known, how="left")
+        same = [name for name in _ARM_COLUMNS if not name.endswith("gmac")]
+        latency = known[[*same, "latency_ratio", "latency_machine"]]
+        frame = frame.merge(latency, how="left")
         frame["latency_machine"] = frame.latency_machine.fillna("")
     else:
         frame["latency_ratio"], frame["latency_machine"] = np.nan, ""

@@ -207,8 +207,9 @@ class LearnedResizer(BaseResizer):
     def count_skipped_macs(self, input_size: tuple[int, int]) -> int:
         """See :meth:`BaseResizer.count_skipped_macs`.
 
-        Those of the stem at positions of its map that interpolation does not read. Only
-        where it reads at most half of them, see the class.
+        Those of the stem at positions of its map that interpolation does not read, if
+        it reads half of them or fewer: at integer factors of 3 and more, without
+        antialiasing.
         """
         size = self.get_output_size(input_size)
         resize = Interpolation(

@@ -28,10 +28,18 @@ def uses_batch_stats(norm: Any) -> bool:
     return norm.training or norm.running_mean is None
 
 
-def is_fixed(norm: Any) -> bool:
-    """Returns whether a norm layer is none, or a batch norm of numbers of its own."""
+def is_fixed(norm: Any, in_inference: bool = False) -> bool:
+    """Returns whether a norm layer is none, or a batch norm of numbers of its own.
+
+    Args:
+        norm (nn.Module): The layer.
+        in_inference (bool): Whether to tell how it will be in inference. Defaults to
+            False: as it is.
+    """
     if type(norm) is nn.Identity:
         return True
+    if in_inference:
+        return can_defer(norm) and norm.running_mean is not None
     return can_defer(norm) and not uses_batch_stats(norm)
 
 

@@ -10,12 +10,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..fuse import Fuse
 from ..residual_block import ConvNorm
 from .deferred_norm import is_fixed
 from .packed_conv import conv2d_packed
 from .pool import map_images
-from .tiled_stem import act_in_place, autocast, is_elementwise, is_known, stem_weights
+from .tiled_stem import (
+    act_in_place,
+    autocast,
+    is_conv,
+    is_elementwise,
+    is_known,
+    stem_weights,
+)
 
 if TYPE_CHECKING:
     from ..learned_resizer import LearnedResizer
@@ -23,11 +29,11 @@ if TYPE_CHECKING:
 
 def can_fold(resizer: "LearnedResizer") -> bool:
     """Returns whether :func:`call_folded` covers a resizer."""
-    layers = _conv_norms(resizer)
+    layers = conv_norms(resizer)
     return (
         is_known(resizer.stem)
-        and all(type(layer) in (ConvNorm, Fuse) for layer in layers)
-        and all(type(conv) is nn.Conv2d for conv in _convs(resizer))
+        and all(is_conv(layer.conv, 3, 1) for layer in layers)
+        and is_conv(resizer.out, 7, 3)
         and all(is_elementwise(b.act) for b in resizer.blocks)
         and all(map(is_fixed, (resizer.stem.norm, *(layer.norm for layer in layers))))
     )
@@ -55,7 +61,7 @@ def call_folded(
     norm = resizer.stem.norm
     affine = [getattr(norm, "weight", None), getattr(norm, "bias", None)]
     convs = stem_weights(resizer.stem)
-    for layer in _conv_norms(resizer):
+    for layer in conv_norms(resizer):
         convs += _fold(layer)
     convs += [resizer.out.weight, resizer.out.bias]
     x, *convs = autocast([x, *convs])
@@ -79,13 +85,10 @@ def call_folded(
         return map_images(run, images_in_cache, resizer.with_cp, x, *affine, *convs)
 
 
-def _conv_norms(resizer: "LearnedResizer") -> list[Any]:
+def conv_norms(resizer: "LearnedResizer") -> list[Any]:
+    """Returns the layers of the residual blocks and the one behind them."""
     blocks = [layer for b in resizer.blocks for layer in (b.layer1, b.layer2)]
     return [*blocks, resizer.fuse]
-
-
-def _convs(resizer: "LearnedResizer") -> list[nn.Module]:
-    return [*(layer.conv for layer in _conv_norms(resizer)), resizer.out]
 
 
 def _fold(layer: ConvNorm) -> list[Any]:

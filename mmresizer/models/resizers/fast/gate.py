@@ -6,16 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmresizer.utils import InputError
 
 from ..base_resizer import Interpolation
 from ..checkpointing import maybe_checkpoint
-from ..residual_block import ResidualBlock
+from ..fuse import Fuse
+from ..residual_block import ConvNorm, ResidualBlock
 from . import sampled_stem as sampled
 from . import tiled_stem as tiled
-from .folded import call_folded, can_fold
+from .folded import call_folded, can_fold, conv_norms
 from .packed_conv import conv2d_packed
 from .pool import map_images
 from .torch_private import is_watched
@@ -69,16 +70,25 @@ def choose_path(
     switch = os.environ.get("MMRESIZER_FAST", "1")
     if switch not in ("0", "1"):
         raise InputError(f"MMRESIZER_FAST must be 0 or 1, but is {switch!r}")
-    if switch == "0" or any(type(b) is not ResidualBlock for b in resizer.blocks):
+    if switch == "0" or not _is_as_built(resizer):
         return Path.PLAIN
+    if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
+        return Path.PLAIN  # nothing can be saved for a backward pass of ours
     on_cpu = x.device.type == "cpu"
     is_folded = on_cpu and can_fold(resizer)
-    if sampled.can_sample(x, resizer.stem, interpolation):
+    if sampled.can_sample(resizer.stem, x.shape[2:], interpolation):
         return Path.SAMPLED_FOLDED if is_folded else Path.SAMPLED
     # On a GPU tiles have not been measured: there they only save memory.
     if not (on_cpu or resizer.with_cp) or not tiled.can_tile(x, resizer.stem):
         return Path.IN_PLACE
     return Path.TILED_FOLDED if is_folded else Path.TILED
+
+
+def _is_as_built(resizer: "LearnedResizer") -> bool:
+    """Returns whether blocks and layers behind the stem make maps of their own."""
+    return all(type(b) is ResidualBlock for b in resizer.blocks) and all(
+        type(layer) in (ConvNorm, Fuse) for layer in conv_norms(resizer)
+    )
 
 
 def run_path(
@@ -124,7 +134,7 @@ def run_path(
             y = tiled.act_in_place(block.act, block.layer1(z))
             z = block.layer2(y).add_(z)
         z = resizer.fuse(z).add_(features)
-        if type(resizer.out) is not nn.Conv2d:
+        if not tiled.is_conv(resizer.out, 7, 3):
             return resizer.out(z)
         return conv2d_packed(z, resizer.out.weight, resizer.out.bias)
 

@@ -8,7 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .torch_private import has_saved_tensor_hooks, keeps_graph
+from .torch_private import (
+    can_use_one_core,
+    has_saved_tensor_hooks,
+    keeps_graph,
+    use_one_core,
+)
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 
 _lock = threading.Lock()
 _worker = threading.local()
-_pool: ThreadPoolExecutor | None = None
-_size = 0  # of the pool
+_pools: dict[int, ThreadPoolExecutor] = {}  # by the number of threads
 
 
 def map_parts(
@@ -48,16 +52,28 @@ def map_parts(
     Returns:
         list: What the function returned, in the order of the parts.
     """
-    threads = count_threads() if device.type == "cpu" else 1
-    if threads == 1 or (shares_one and len(parts) == 1):
-        return [function(part) for part in parts]
+    pool = None
+    if device.type == "cpu" and not (shares_one and len(parts) == 1):
+        pool = _get_pool(count_threads())
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 
     def work(part: Any) -> Any:
-        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+        with (
+            torch.inference_mode(inference),
+            torch.set_grad_enabled(grad),
+            torch.autocast(device.type, enabled=False),
+        ):
             return function(part)
 
-    return [*_get_pool(threads).map(work, parts)]
+    def start(part: Any) -> Future | None:
+        try:
+            return pool.submit(work, part) if pool else None
+        except RuntimeError:  # no thread can start, such as at exit
+            return None
+
+    started = [start(part) for part in parts]
+    pairs = zip(started, parts, strict=True)
+    return [future.result() if future else work(part) for future, part in pairs]
 
 
 def map_images(
@@ -69,9 +85,10 @@ def map_images(
 ) -> Tensor:
     """Calls a function with a few images at a time, on a CPU each time on one core.
 
-    On a GPU, and with fewer images than threads, it is called once with all of them.
-    Images of which a core's cache holds several take a core each at any number. The
-    result is differentiable once.
+    Fewer images than threads are given to all cores at once, except where a core's
+    cache holds several of them: cores that share so little wait longer than they work.
+    The result is differentiable once; on a GPU without ``with_cp`` as often as torch
+    can, as the function is called with all images.
 
     Args:
         function (Callable): Takes images of shape (N, C, H, W) and the weights; returns
@@ -87,6 +104,8 @@ def map_images(
     Returns:
         Tensor: What the function returned for all images.
     """
+    if x.device.type != "cpu" and not with_cp:
+        return function(x, *weights)
     threads, is_large = count_threads(), at_a_time == 1
     if x.device.type != "cpu" or (len(x) < threads and is_large):
         number = len(x)
@@ -104,15 +123,15 @@ class _MapImages(torch.autograd.Function):
     """Records a graph of its own for each part."""
 
     @staticmethod
-    def forward(ctx, function, number, map_parts, recompute, *tensors):
+    def forward(ctx, function, number, run_parts, recompute, *tensors):
         ctx.save_for_backward(*tensors)
-        ctx.function, ctx.number, ctx.map_parts = function, number, map_parts
+        ctx.function, ctx.number, ctx.run_parts = function, number, run_parts
         ctx.graphs = None
         if recompute:
             with torch.no_grad():
                 x, *weights = tensors
                 run = partial(_call, function, weights)
-                return torch.cat(map_parts(run, x.split(number)))
+                return torch.cat(run_parts(run, x.split(number)))
         ctx.graphs = _record(ctx, *tensors)
         return torch.cat([y.detach() for _, y in ctx.graphs])
 
@@ -128,9 +147,9 @@ class _MapImages(torch.autograd.Function):
             return torch.autograd.grad(y, inputs, d_part, retain_graph=keep)
 
         parts = [*zip(graphs, d_y.split(ctx.number), strict=True)]
-        columns = [*zip(*ctx.map_parts(run, parts), strict=True)]
+        columns = [*zip(*ctx.run_parts(run, parts), strict=True)]
         if not keep:
-            ctx.graphs = None  # and not before: another pass computes it again
+            ctx.graphs = None
         needs_x, *needed = ctx.needs_input_grad[4:]
         d_x = torch.cat(columns.pop(0)) if needs_x else None
         sums = iter([torch.stack(column).sum(0) for column in columns])
@@ -153,7 +172,7 @@ def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tens
         y = _call(ctx.function, leaves, part)
         return ([part, *wanted] if needs_x else wanted), y
 
-    return ctx.map_parts(run, x.split(ctx.number))
+    return ctx.run_parts(run, x.split(ctx.number))
 
 
 def _call(function: Callable, weights: Sequence[Any], part: Tensor) -> Tensor:
@@ -161,8 +180,8 @@ def _call(function: Callable, weights: Sequence[Any], part: Tensor) -> Tensor:
 
 
 def count_threads() -> int:
-    """Returns how many threads may work on what this thread calls."""
-    if hasattr(_worker, "is_one"):
+    """Returns how many threads may work on the parts of what this thread calls."""
+    if hasattr(_worker, "is_one") or not can_use_one_core():
         return 1
     return min(torch.get_num_threads(), _read_quota())
 
@@ -194,33 +213,26 @@ def _read_quota() -> int:
     return min(quotas)
 
 
-def _get_pool(threads: int) -> ThreadPoolExecutor:
-    """Returns the pool of this process, with as many threads."""
-    global _pool, _size
+def _get_pool(threads: int) -> ThreadPoolExecutor | None:
+    """Returns the pool of this process with as many threads; None for one thread."""
+    if threads == 1:
+        return None
     with _lock:
-        if _pool is None or _size != threads:
-            number = torch.get_num_threads()
-            started = threading.Barrier(threads + 1)
-
-            def start() -> None:
-                torch.get_num_threads()  # a thread's first call sets OpenMP's number
-                torch.set_num_threads(1)  # OpenMP's, which is each thread's own
-                _worker.is_one = True
-                started.wait()
-
-            _pool = ThreadPoolExecutor(threads, "mmresizer", start)
-            for _ in range(threads):
-                _pool.submit(int)
-            started.wait()
-            torch.set_num_threads(number)  # torch's, which threads share
-            _size = threads
-        return _pool
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, "mmresizer", _use_one_core)
+        return _pools[threads]
 
 
-def _forget_pool() -> None:
+def _use_one_core() -> None:
+    use_one_core()
+    _worker.is_one = True
+
+
+def _forget_pools() -> None:
     """A fork has none of the threads of its parent, and may find the lock closed."""
-    global _lock, _pool
-    _lock, _pool = threading.Lock(), None
+    global _lock
+    _lock = threading.Lock()
+    _pools.clear()
 
 
-os.register_at_fork(after_in_child=_forget_pool)
+os.register_at_fork(after_in_child=_forget_pools)

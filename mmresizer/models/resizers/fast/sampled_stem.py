@@ -8,6 +8,7 @@ position each time, and the outputs become channels.
 """
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -37,17 +38,27 @@ def _find_taps(mode: str, factor: int) -> tuple[int, tuple[float, ...]]:
     return half - 2, _CUBIC
 
 
-def can_sample(x: Tensor, stem: Stem, interpolation: Interpolation) -> bool:
+def can_sample(
+    stem: Stem,
+    input_size: Sequence[int],
+    interpolation: Interpolation,
+    in_inference: bool = False,
+) -> bool:
     """Returns whether :func:`sampled_stem` covers a call, and has less to compute.
 
     Args:
-        x (Tensor): Images of shape (N, C, H, W).
         stem (Stem): The stem.
+        input_size (Sequence[int]): Height and width of the images in pixels.
         interpolation (Interpolation): Interpolation of the stem's output.
+        in_inference (bool): Whether to tell how it will be in inference. Defaults to
+            False: as it is.
     """
     # A batch's statistics are those of the whole map.
-    is_covered = is_known(stem) and (stem.norm_after_resize or is_fixed(stem.norm))
-    return is_covered and _share_read(map_size(x.shape[2:], stem), interpolation) < 1
+    return (
+        is_known(stem)
+        and (stem.norm_after_resize or is_fixed(stem.norm, in_inference))
+        and _share_read(map_size(input_size, stem), interpolation) < 1
+    )
 
 
 def count_skipped_macs(
@@ -63,13 +74,11 @@ def count_skipped_macs(
     Returns:
         int: Multiply-accumulates for one image, at positions that are not read.
     """
-    size = map_size(input_size, stem)
-    norm = stem.norm
-    needs_all = not stem.norm_after_resize and getattr(norm, "running_mean", 0) is None
-    if not is_known(stem) or needs_all or min(size) < 1:
+    if not can_sample(stem, input_size, interpolation, in_inference=True):
         return 0
+    size = map_size(input_size, stem)
     skipped = math.prod(size) * (1 - _share_read(size, interpolation))
-    return round(skipped) * (stem.conv1.weight.numel() + stem.conv2.weight.numel())
+    return int(skipped) * (stem.conv1.weight.numel() + stem.conv2.weight.numel())
 
 
 def _share_read(size: tuple[int, int], interpolation: Interpolation) -> Fraction:
@@ -77,7 +86,7 @@ def _share_read(size: tuple[int, int], interpolation: Interpolation) -> Fraction
     if interpolation.antialias or interpolation.mode == "area":
         return Fraction(1)
     pairs = [*zip(size, interpolation.size, strict=True)]
-    if any(whole % part for whole, part in pairs):
+    if min(size) < 1 or any(whole % part for whole, part in pairs):
         return Fraction(1)
     factors = [whole // part for whole, part in pairs]
     taps = [_find_taps(interpolation.mode, factor) for factor in factors]

@@ -80,11 +80,24 @@ def is_elementwise(act: nn.Module) -> bool:
     return type(act) in _ACTIVATIONS
 
 
+def is_conv(conv: nn.Module, kernel: int, padding: int = 0, stride: int = 1) -> bool:
+    """Returns whether a layer is a convolution of torch's with just these settings."""
+    return type(conv) is nn.Conv2d and (
+        conv.kernel_size,
+        conv.padding,
+        conv.stride,
+        conv.dilation,
+        conv.groups,
+        conv.padding_mode,
+    ) == ((kernel,) * 2, (padding,) * 2, (stride,) * 2, (1, 1), 1, "zeros")
+
+
 def is_known(stem: Stem) -> bool:
     """Returns whether a stem has only layers that the faster ways can compute."""
     return (
         type(stem) is Stem
-        and type(stem.conv1) is type(stem.conv2) is nn.Conv2d
+        and is_conv(stem.conv1, 6 + stem.stride, PADDING, stem.stride)
+        and is_conv(stem.conv2, 1)
         and is_elementwise(stem.act1)
         and is_elementwise(stem.act2)
         and (can_defer(stem.norm) or type(stem.norm) is nn.Identity)

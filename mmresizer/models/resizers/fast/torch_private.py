@@ -1,5 +1,9 @@
 """What torch tells only through private functions, which another version may lack."""
 
+import ctypes
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -26,7 +30,8 @@ def is_watched(x: Tensor, *modules: nn.Module) -> bool:
             or forward_ad._current_level >= 0
             or torch.nn.modules.module._has_any_global_hook()
             or any(
-                layer._forward_hooks
+                "forward" in vars(layer)  # as others wrap a method
+                or layer._forward_hooks
                 or layer._forward_pre_hooks
                 or layer._backward_hooks
                 or layer._backward_pre_hooks
@@ -59,3 +64,28 @@ def has_saved_tensor_hooks() -> bool:
         return bool(torch._C._autograd._top_saved_tensors_default_hooks(True))
     except (AttributeError, RuntimeError):
         return True
+
+
+@cache
+def _openmp() -> Any:
+    """Returns the OpenMP library that torch has loaded, or None."""
+    try:
+        library = ctypes.CDLL(None)
+        library.omp_set_num_threads  # noqa: B018 (it is looked up)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return library
+
+
+def can_use_one_core() -> bool:
+    """Returns whether :func:`use_one_core` works."""
+    return _openmp() is not None
+
+
+def use_one_core() -> None:
+    """Makes torch work on one core in this thread, and leaves all others as they are.
+
+    `torch.set_num_threads` would change what threads get that begin later.
+    """
+    torch.get_num_threads()  # a thread's first call sets OpenMP's number
+    _openmp().omp_set_num_threads(1)

@@ -526,6 +526,54 @@ def test_parts_that_are_not_as_built(part):
     torch.testing.assert_close(y, resizer.forward_plain(x))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("part", "conv"),
+    [
+        ("stem.conv1", dict(kernel_size=7, padding=3, padding_mode="reflect")),
+        ("stem.conv1", dict(kernel_size=5, padding=3)),
+        ("stem.conv2", dict(kernel_size=1, groups=2)),
+        ("blocks.0.layer1.conv", dict(kernel_size=3, padding=2, dilation=2)),
+        ("blocks.0.layer2.conv", dict(kernel_size=5, padding=2)),
+        ("fuse.conv", dict(kernel_size=3, padding=1, groups=16)),
+        ("out", dict(kernel_size=7, padding=3, padding_mode="replicate")),
+    ],
+)
+def test_convolutions_with_other_settings(part, conv):
+    resizer = make(output_size=8).eval()
+    old = resizer.get_submodule(part)
+    channels = old.in_channels, old.out_channels
+    resizer.set_submodule(part, nn.Conv2d(*channels, **conv).double())
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(resizer(x), resizer.forward_plain(x))
+
+
+@pytest.mark.parametrize("part", ["blocks.0.layer1", "blocks.0.layer2", "fuse"])
+def test_layers_that_are_none(part):
+    """What they return is not overwritten."""
+    resizer = make(output_size=8)
+    resizer.set_submodule(part, nn.Identity())
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(resizer(x), resizer.forward_plain(x))
+
+
+@pytest.mark.parametrize("part", ["stem.conv1", "blocks.0.layer1", "out"])
+def test_methods_that_others_have_wrapped(part):
+    """As accelerate's hooks do: the attribute of the instance is called."""
+    resizer = make(output_size=8).eval()
+    layer = resizer.get_submodule(part)
+    layer.forward = lambda x, forward=layer.forward: 2 * forward(x)
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(resizer(x), resizer.forward_plain(x))
+
+
+def test_gradients_switched_on_in_inference_mode():
+    resizer = make(output_size=9).eval()
+    with torch.inference_mode(), torch.enable_grad():
+        x = torch.randn(2, 3, 37, 37, dtype=torch.float64)
+        torch.testing.assert_close(resizer(x), resizer.forward_plain(x))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_switched_off(training, monkeypatch):
     """Bit for bit the plain path, whose convolutions are all called as layers."""

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import re
+import sys
 import threading
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -150,6 +152,81 @@ def test_checkpointing_by_others(with_cp):
     assert not any(calls)
     y.sum().backward()
     torch.testing.assert_close(a.grad, expected)
+
+
+def test_without_threads_the_caller_works(monkeypatch):
+    """As where a container limits their number, and while the interpreter ends."""
+    monkeypatch.setattr(pool, "_pools", {})
+    fail = Mock(side_effect=RuntimeError("can't start new thread"))
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    names = map_parts(lambda part: threading.current_thread().name, range(4), CPU)
+    assert names == [threading.current_thread().name] * 4
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "threading.Thread(target=serve).start()",  # the main thread ends before it
+        "atexit.register(serve)",
+    ],
+)
+def test_works_while_the_interpreter_ends(use, run, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import atexit, threading, time
+import torch
+from mmresizer.models import LearnedResizer
+torch.set_num_threads(2)
+resizer, x = LearnedResizer(32).eval(), torch.rand(4, 3, 96, 96)
+
+@torch.no_grad()
+def serve():
+    time.sleep(0.5)
+    resizer(x)
+    print("served")
+
+serve()
+{use}
+""")
+    status, output = run(sys.executable, script)
+    assert status == 0, output
+    assert output.count("served") == 2, output
+
+
+def test_other_threads_keep_their_number(monkeypatch, threads):
+    """Also one whose first call of torch comes while the pool is made."""
+    seen = []
+    for _ in range(10):
+        monkeypatch.setattr(pool, "_pools", {})
+        together = threading.Barrier(4)
+
+        def work(together=together):
+            together.wait(10)
+            map_parts(lambda part: part, range(3), CPU)
+            seen.append(torch.get_num_threads())
+
+        callers = [threading.Thread(target=work) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    assert seen == [threads] * 40
+
+
+@pytest.mark.parametrize("with_cp", [True, False])
+@pytest.mark.parametrize("number", [1, 3])
+def test_autocast_of_the_caller_does_not_hold(number, with_cp):
+    torch.set_num_threads(number)
+    seen = []
+
+    def function(x, a):
+        seen.append((a @ x).dtype)
+        return a @ x
+
+    x, a = torch.randn(4, 1, 2, 2), torch.randn(2, 2, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        map_images(function, 1, with_cp, x, a).sum().backward()
+    assert set(seen) == {torch.float32}
 
 
 @pytest.mark.parametrize(
