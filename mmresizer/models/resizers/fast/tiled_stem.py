@@ -217,7 +217,6 @@ class _TiledStem(torch.autograd.Function):
             stats = StatsGradient(mean, d_mean, d_var, count)
         d_features = d_features.permute(0, 2, 3, 1)
 
-        @torch.autocast(x.device.type, enabled=False)
         def run(part):
             images, tile = part
             window = _cut(x, images, tile).requires_grad_(needs_x)
