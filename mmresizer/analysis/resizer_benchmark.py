@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -174,10 +175,16 @@ def benchmark_resizer(
             argument, or a rival is missing.
     """
     check_device(device)
-    try:
-        LearnedResizer(8, **(resizer or {}))
-    except TypeError as e:
-        raise InputError(f"--resizer: {e}") from e
+    accepted = set(signature(LearnedResizer).parameters) - {
+        "output_size",
+        "scale_factor",  # the sizes say it
+    }
+    if unknown := set(resizer or {}) - accepted:
+        raise InputError(
+            f"--resizer takes {', '.join(sorted(accepted))}, but got "
+            f"{', '.join(sorted(unknown))}"
+        )
+    LearnedResizer(8, **(resizer or {}))  # says what else is wrong
     for rival in {arm.module for arm in arms} & set(RIVALS):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):
             raise InputError(
@@ -200,6 +207,7 @@ def benchmark_resizer(
     wanted = list(dict.fromkeys([REFERENCE, *wanted]))
     best = {dtype: _measure_best(device, dtype) for dtype in ("float32", *dtypes)}
     rows: list[Measurement] = []
+    print(make_table([*_COLUMNS.values()], []), flush=True)
     with _busy_processes(load):
         for mode, (input_size, output_size), batch in product(
             modes, sizes, batch_sizes

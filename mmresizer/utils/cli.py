@@ -6,10 +6,11 @@ from typing import Any
 from mmengine.config import DictAction
 
 
-class _ConfigOptions(DictAction):
+class KeyValues(DictAction):
     """mmengine's action, with one sentence instead of a traceback."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        """Parses the pairs."""
         try:
             super().__call__(parser, namespace, values, option_string)
         except Exception:
@@ -22,7 +23,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=_ConfigOptions,
+        action=KeyValues,
         metavar="KEY=VALUE",
         help="settings that override the config, such as model.resizer.output_size=96; "
         'a list is key=a,b or key="[a,b]", without white space',
@@ -41,6 +42,13 @@ def positive_int(text: str) -> int:
     """Parses a positive int."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive int, but got {text!r}")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Parses 0 or a positive int."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be an int of 0 or more, got {text!r}")
     return int(text)
 
 

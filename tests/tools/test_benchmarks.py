@@ -74,7 +74,10 @@ def test_benchmark_resizer(run_benchmark, tmp_path):
         (["--batch-sizes", "0"], "must be a positive int, but got '0'"),
         (["--arms", "theirs"], "argument --arms: must be one of layers, ours, with_cp"),
         (["--arms", "ours+fast"], "any of +channels_last, +compiled, got 'ours+fast'"),
-        (["--resizer", "stride=2"], "error: --resizer: "),
+        (["--resizer", "stride=2"], "error: --resizer takes act_cfg, antialias"),
+        (["--resizer", "output_size=3"], "with_cp, zero_init, but got output_size"),
+        (["--resizer", "antialias"], "must be key=value pairs without white space"),
+        (["--load", "-1"], "argument --load: must be an int of 0 or more, got '-1'"),
         (
             ["--resizer", "stem_stride=0"],
             "stem_stride must be an int of 1 or more, got 0",

@@ -15,10 +15,9 @@ from mmresizer.analysis.resizer_benchmark import (
     benchmark_resizer,
 )
 from mmresizer.utils import exit_on_input_error
-from mmresizer.utils.cli import positive_int
+from mmresizer.utils.cli import KeyValues, count, positive_int
 
 import torch
-from mmengine.config import DictAction
 
 
 def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -100,14 +99,14 @@ def main() -> None:
     parser.add_argument(
         "--resizer",
         nargs="+",
-        action=DictAction,
+        action=KeyValues,
         metavar="KEY=VALUE",
-        help="arguments of the learned resizers, such as antialias=True stem_stride=2 "
-        "norm_cfg=None",
+        help="arguments of the learned resizers but for their size, such as "
+        "antialias=True stem_stride=2 norm_cfg=None",
     )
     parser.add_argument(
         "--load",
-        type=int,
+        type=count,
         default=0,
         metavar="N",
         help="N busy processes beside (default: 0)",

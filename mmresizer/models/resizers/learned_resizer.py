@@ -57,10 +57,12 @@ class LearnedResizer(BaseResizer):
         norm_after_resize (bool): Whether the stem's norm comes behind the
             interpolation: ``norm(resize(act(conv1x1(act(conv7x7(x))))))`` instead of
             ``resize(norm(act(conv1x1(act(conv7x7(x))))))``. A batch norm then takes the
-            statistics of the interpolated map. So training at integer factors of 3 and
-            more computes the stem only where interpolation reads it. In inference a
-            batch norm gives the same at either place. A variant of the paper's
-            architecture. Defaults to False.
+            statistics of the interpolated map. So training computes the stem only where
+            interpolation reads it, if that is half of the stem's map or less: with
+            "nearest" and "bilinear" at integer factors of 3 and more, with "bicubic" at
+            6 and more or odd ones, never with ``antialias`` or "area". In inference a
+            batch norm gives the same at either place, other norms do not. A variant of
+            the paper's architecture. Defaults to False.
         act_cfg (dict): Activation layer. Defaults to LeakyReLU with slope 0.2.
         with_cp (bool): Whether the backward pass recomputes all of the CNN, so that its
             activations need not be kept. Gradients and norm statistics stay the same.
