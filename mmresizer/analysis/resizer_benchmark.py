@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmresizer.models import InterpolationResizer, LearnedResizer
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_keys
 from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.processes import kill_process, start_process
 from mmresizer.utils.tables import make_row, make_table, write_csv
@@ -175,15 +176,9 @@ def benchmark_resizer(
             argument, or a rival is missing.
     """
     check_device(device)
-    accepted = set(signature(LearnedResizer).parameters) - {
-        "output_size",
-        "scale_factor",  # the sizes say it
-    }
-    if unknown := set(resizer or {}) - accepted:
-        raise InputError(
-            f"--resizer takes {', '.join(sorted(accepted))}, but got "
-            f"{', '.join(sorted(unknown))}"
-        )
+    of_size = ("output_size", "scale_factor")  # the sizes say it
+    accepted = [k for k in signature(LearnedResizer).parameters if k not in of_size]
+    check_keys("--resizer", resizer or {}, accepted)
     LearnedResizer(8, **(resizer or {}))  # says what else is wrong
     for rival in {arm.module for arm in arms} & set(RIVALS):
         if (device, "inference" in modes, "float32" in dtypes) != ("cpu", True, True):

@@ -33,6 +33,16 @@ def check_int(name: str, value: object, least: int) -> None:
         raise InputError(f"{name} must be an int of {least} or more, got {value!r}")
 
 
+def check_bool(name: str, value: object) -> None:
+    """Checks that an argument is True or False.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, but got {value!r}")
+
+
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Checks that an argument is one of the words accepted.
 

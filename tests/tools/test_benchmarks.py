@@ -74,8 +74,11 @@ def test_benchmark_resizer(run_benchmark, tmp_path):
         (["--batch-sizes", "0"], "must be a positive int, but got '0'"),
         (["--arms", "theirs"], "argument --arms: must be one of layers, ours, with_cp"),
         (["--arms", "ours+fast"], "any of +channels_last, +compiled, got 'ours+fast'"),
-        (["--resizer", "stride=2"], "error: --resizer takes act_cfg, antialias"),
-        (["--resizer", "output_size=3"], "with_cp, zero_init, but got output_size"),
+        (
+            ["--resizer", "stride=2"],
+            "--resizer has an unknown key 'stride'; accepted are in_channels",
+        ),
+        (["--resizer", "output_size=3"], "--resizer has an unknown key 'output_size'"),
         (["--resizer", "antialias"], "must be key=value pairs without white space"),
         (["--load", "-1"], "argument --load: must be an int of 0 or more, got '-1'"),
         (

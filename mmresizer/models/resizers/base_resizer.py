@@ -13,7 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_choice
+from mmresizer.utils.errors import check_bool, check_choice
 
 # Name in a config -> mode of `torch.nn.functional.interpolate`. Torch keeps its own
 # "nearest" for old models only; "nearest-exact" samples at half-pixel centres.
@@ -135,8 +135,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         if scale_factor is not None:
             accepted = "a positive number or a (height, width) pair of positive numbers"
             scale_factor = _pair("scale_factor", scale_factor, Real, accepted)
-        if not isinstance(antialias, bool):
-            raise InputError(f"antialias must be True or False, but got {antialias!r}")
+        check_bool("antialias", antialias)
         check_choice("interpolation", interpolation, INTERPOLATION_MODES)
         if antialias and interpolation not in ANTIALIAS_INTERPOLATIONS:
             raise InputError(

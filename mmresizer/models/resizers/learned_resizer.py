@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
+from mmresizer.utils.errors import check_bool, check_int
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 from .checkpointing import maybe_checkpoint
@@ -125,11 +125,7 @@ class LearnedResizer(BaseResizer):
         )
         self.in_channels = in_channels
         self.with_cp = with_cp
-        if not isinstance(norm_after_resize, bool):
-            raise InputError(
-                "norm_after_resize must be True or False, but got "
-                f"{norm_after_resize!r}"
-            )
+        check_bool("norm_after_resize", norm_after_resize)
         if residual_bound is not None and not residual_bound > 0:
             raise InputError(
                 f"residual_bound must be a positive number, but got {residual_bound!r}"
@@ -213,10 +209,7 @@ class LearnedResizer(BaseResizer):
         it reads half of them or fewer: at integer factors of 3 and more, without
         antialiasing.
         """
-        size = self.get_output_size(input_size)
-        resize = Interpolation(
-            size, INTERPOLATION_MODES[self.interpolation], self.antialias
-        )
+        resize = self._interpolation_to(self.get_output_size(input_size))
         return count_skipped_macs(self.stem, input_size, resize)
 
     def check_images(self, x: Tensor) -> None:
@@ -243,9 +236,11 @@ class LearnedResizer(BaseResizer):
     def _resize_image(self, x: Tensor) -> tuple[Tensor, Interpolation]:
         """Checks and interpolates images; also returns how, for the features."""
         image = self.interpolate(x)
-        size = (image.shape[2], image.shape[3])
+        return image, self._interpolation_to((image.shape[2], image.shape[3]))
+
+    def _interpolation_to(self, size: tuple[int, int]) -> Interpolation:
         mode = INTERPOLATION_MODES[self.interpolation]
-        return image, Interpolation(size, mode, self.antialias)
+        return Interpolation(size, mode, self.antialias)
 
     def _bound(self, residual: Tensor) -> Tensor:
         bound = self.residual_bound

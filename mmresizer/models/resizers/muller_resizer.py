@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
+from mmresizer.utils.errors import check_bool, check_int
 
 from .base_resizer import INTERPOLATION_MODES, BaseResizer, Interpolation
 
@@ -152,10 +152,7 @@ class MULLERResizer(BaseResizer):
             raise InputError(f"kernel_size must be odd, but got {kernel_size}")
         if not _is_number(sigma) or sigma <= 0:
             raise InputError(f"sigma must be a positive number, but got {sigma!r}")
-        if not isinstance(average_pool, bool):
-            raise InputError(
-                f"average_pool must be True or False, but got {average_pool!r}"
-            )
+        check_bool("average_pool", average_pool)
         if weights is None:
             weights = [0.0] * (2 * num_layers)
         if not _is_numbers(weights) or len(weights) != 2 * num_layers:

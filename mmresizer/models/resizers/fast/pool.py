@@ -152,19 +152,13 @@ class _MapImages(torch.autograd.Function):
             ctx.graphs = None
         needs_x, *needed = ctx.needs_input_grad[4:]
         d_x = torch.cat(columns.pop(0)) if needs_x else None
-        sums = iter([torch.stack(column).sum(0) for column in columns])
-        d_weights = [next(sums) if is_needed else None for is_needed in needed]
-        return None, None, None, None, d_x, *d_weights
+        return None, None, None, None, d_x, *sum_parts(columns, needed)
 
 
 def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tensor]]:
     """Calls the function; returns for each part the inputs and the output."""
     needs_x, *needed = ctx.needs_input_grad[4:]
-    leaves = [
-        None if w is None else w.detach().requires_grad_(is_needed)
-        for w, is_needed in zip(weights, needed, strict=True)
-    ]
-    wanted = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+    leaves, wanted = make_leaves(weights, needed)
 
     @torch.enable_grad()
     def run(part: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -173,6 +167,31 @@ def _record(ctx: Any, x: Tensor, *weights: Any) -> list[tuple[list[Tensor], Tens
         return ([part, *wanted] if needs_x else wanted), y
 
     return ctx.run_parts(run, x.split(ctx.number))
+
+
+def make_leaves(
+    weights: Sequence[Any], needed: Sequence[bool]
+) -> tuple[list[Any], list[Tensor]]:
+    """Returns the weights for graphs of parts, and those that need gradients."""
+    leaves = [
+        None if w is None else w.detach().requires_grad_(is_needed)
+        for w, is_needed in zip(weights, needed, strict=True)
+    ]
+    return leaves, [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+
+
+def sum_parts(
+    columns: Sequence[Sequence[Tensor]], needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """Returns the gradients of all weights: sums over the parts, in their order.
+
+    Args:
+        columns (Sequence[Sequence[Tensor]]): For each weight that needs a gradient that
+            of each part.
+        needed (Sequence[bool]): Whether each weight needs one.
+    """
+    sums = iter([torch.stack([*column]).sum(0) for column in columns])
+    return [next(sums) if is_needed else None for is_needed in needed]
 
 
 def _call(function: Callable, weights: Sequence[Any], part: Tensor) -> Tensor:

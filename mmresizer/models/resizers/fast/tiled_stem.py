@@ -27,9 +27,8 @@ from .deferred_norm import (
     is_fixed,
     merge_stats,
     uses_batch_stats,
-    wide_type,
 )
-from .pool import map_parts
+from .pool import make_leaves, map_parts, sum_parts
 from .row_tiles import RowTile, plan_tiles
 
 # For the map of a tile. A core has 1 to 2 MiB of cache of its own, where the input and
@@ -206,11 +205,7 @@ class _TiledStem(torch.autograd.Function):
         x, *weights, mean = ctx.saved_tensors
         stem, interpolation = ctx.stem, ctx.interpolation
         needs_x, *needed = ctx.needs_input_grad[:5]
-        weights = [
-            None if w is None else w.detach().requires_grad_(is_needed)
-            for w, is_needed in zip(weights, needed, strict=True)
-        ]
-        leaves = [w for w in weights if w is not None and w.requires_grad]
+        weights, leaves = make_leaves(weights, needed)
         stats = None
         if ctx.with_stats:
             count = len(x) * math.prod(map_size(x.shape[2:], stem))
@@ -238,10 +233,7 @@ class _TiledStem(torch.autograd.Function):
             d_x = torch.zeros_like(x)
             for (images, tile), d_window in zip(parts, columns.pop(), strict=True):
                 _add_rows(d_x[images], tile.window, d_window)
-        wide = wide_type(x.dtype)
-        sums = iter([torch.stack(g).sum(0, dtype=wide).to(x.dtype) for g in columns])
-        d_weights = [next(sums) if is_needed else None for is_needed in needed]
-        return d_x, *d_weights, None, None, None
+        return d_x, *sum_parts(columns, needed), None, None, None
 
 
 def _compute(x: Tensor, weights: Sequence[Any], stem: Stem) -> Tensor:
