@@ -1,4 +1,4 @@
-_base_ = ["_base_/detail.py"]
+_base_ = ["_base_/detail.py", "_base_/bfloat16.py"]
 
 config = "mmresizer::cub_100/bilinear-aax4_efficientnet-lite0_1xb64_cub-100_56px.py"
 

@@ -1,4 +1,4 @@
-_base_ = ["_base_/detail.py"]
+_base_ = ["_base_/detail.py", "_base_/bfloat16.py"]
 
 config = (
     "mmresizer::deep_pcb/bilinear-aax8_resnet18-cifar_1xb256_deep-pcb-patches_12px.py"

@@ -45,8 +45,7 @@ def main() -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp and cfg.get("optim_wrapper"):
-        cfg.optim_wrapper.update(type="AmpOptimWrapper", dtype=args.amp)
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        _mix_precision(cfg.optim_wrapper, args.amp)
     if args.auto_scale_lr:
         if "base_batch_size" not in (cfg.get("auto_scale_lr") or {}):
             raise InputError(
@@ -57,6 +56,16 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
     train_model(cfg)
+
+
+def _mix_precision(optim_wrapper: dict, dtype: str) -> None:
+    if dtype == "bfloat16":  # on CPUs, too, and without a scale
+        optim_wrapper["type"] = "mmresizer.BFloat16OptimWrapper"
+        for key in ("dtype", "loss_scale"):
+            optim_wrapper.pop(key, None)
+    else:
+        optim_wrapper.update(type="AmpOptimWrapper", dtype=dtype)
+        optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,5 @@
 # Tasks whose classes lie in details, with the baselines that a resizer has to beat at
-# the same output size, and forms of the resizer. On a GPU, in bfloat16.
-options = {
-    "optim_wrapper.type": "AmpOptimWrapper",
-    "optim_wrapper.dtype": "bfloat16",
-    "env_cfg.cudnn_benchmark": True,
-}
+# the same output size, and forms of the resizer.
 warmup_epochs = 10
 seeds = [0, 1, 2]
 

@@ -50,7 +50,8 @@ def train_model(cfg: Config) -> nn.Module:
     amp = find_class(OPTIM_WRAPPERS, kind) is AmpOptimWrapper
     if amp and not torch.cuda.is_available():
         raise InputError(
-            "AMP (AmpOptimWrapper) needs a CUDA device, and none is visible"
+            "AMP (AmpOptimWrapper) needs a CUDA device, and none is visible; on a CPU "
+            "take --amp bfloat16 (mmresizer.BFloat16OptimWrapper)"
         )
     check_data(cfg, "train_dataloader", "val_dataloader")
     model = build_model(cfg)

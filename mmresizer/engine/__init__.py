@@ -1,4 +1,4 @@
-"""Hooks, and the setup of distributed jobs."""
+"""Hooks, optimizer wrappers, and the setup of distributed jobs."""
 
 from .distributed import check_num_processes, leave_distributed, setup_distributed
 from .hooks import (
@@ -10,8 +10,10 @@ from .hooks import (
     ResizerOptimizerHook,
     ResizerVisualizationHook,
 )
+from .optimizers import BFloat16OptimWrapper
 
 __all__ = [
+    "BFloat16OptimWrapper",
     "DivergedError",
     "DrawPredictionsHook",
     "ProgressBarHook",
