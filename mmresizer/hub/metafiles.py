@@ -36,6 +36,7 @@ _DATASETS = {
     "textured-shapes": "TexturedShapes",
     "cub-100": "CUB-200-2011 (100 species)",
     "deep-pcb-patches": "DeepPCB (patches of 96 px)",
+    "neu-steel": "NEU (steel, 200 px)",
     "playing-cards": "Playing cards",
 }
 

@@ -91,6 +91,12 @@ def make_playing_cards(root):
     make_lists(root, names)
 
 
+def make_steel(root):
+    names = [f"IMAGES/defect{i}_{i}.jpg" for i in range(4)]
+    write_photos(root, names)
+    make_lists(root, names)
+
+
 def make_lists(root, names):
     lines = [f"{name} {i}\n" for i, name in enumerate(names)]
     (root / "meta").mkdir()
@@ -179,6 +185,7 @@ FAMILIES = {
     "resizer-aax8_resnet18-cifar_1xb256_deep-pcb-patches_12px": lambda root: (
         make_class_folders(root, DEFECTS)
     ),
+    "resizer-aax8_resnet14-cifar_1xb256_neu-steel_25px": make_steel,
     "resizer-aax8_resnet18-cifar_1xb256_playing-cards_28px": make_playing_cards,
     "resizer-aax4_efficientnet-lite0_1xb64_cub-100_56px": make_cub_100,
 }

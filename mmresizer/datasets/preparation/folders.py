@@ -2,13 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from mmresizer.datasets.transforms import LoadImageFromFile
 from mmresizer.utils import InputError
+from mmresizer.utils.files import file_digest
 
 # The suffixes of MMPretrain's CustomDataset, so that both count the same files.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
@@ -152,3 +153,39 @@ def write_missing(folder: Path, lists: Mapping[str, Iterable[str]]) -> None:
                 file = Path(temporary, name)
                 file.write_text("".join(f"{line}\n" for line in lines))
                 file.replace(folder / name)
+
+
+def write_split(
+    folder: Path,
+    train: Sequence[Path],
+    val: Sequence[Path],
+    find_label: Callable[[Path], int],
+) -> str:
+    """Writes the lists ``meta/{train,val}.txt`` for MMPretrain's ``CustomDataset``.
+
+    A training image whose file is also one for validation is left out. Lists that are
+    there are kept.
+
+    Args:
+        folder (Path): Root of the dataset, below which the images are.
+        train (Sequence[Path]): Images for training.
+        val (Sequence[Path]): Images for validation.
+        find_label (Callable[[Path], int]): Returns the label of an image.
+
+    Returns:
+        str: The numbers of images, and what was left out, for a report.
+    """
+    seen = {file_digest(path) for path in val}
+    kept = [path for path in train if file_digest(path) not in seen]
+    lists = {
+        f"{name}.txt": [
+            f"{path.relative_to(folder).as_posix()} {find_label(path)}"
+            for path in paths
+        ]
+        for name, paths in (("train", kept), ("val", val))
+    }
+    write_missing(folder / "meta", lists)
+    return (
+        f"{len(kept):,} + {len(val):,} images; left out of training, as their files "
+        f"are for validation too: {len(train) - len(kept)}"
+    )

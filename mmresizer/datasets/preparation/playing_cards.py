@@ -1,11 +1,10 @@
 """Photographs of playing cards: 53 classes that differ in small glyphs."""
 
-import hashlib
 from pathlib import Path
 
 from mmresizer.utils import InputError
 
-from .folders import check_classes, describe_stray, is_image, write_missing
+from .folders import check_classes, describe_stray, is_image, write_split
 
 _PARTS = {"train": 7624, "valid": 265, "test": 265}
 _NUM_CLASSES = 53
@@ -37,22 +36,7 @@ def prepare(folder: Path) -> str:
         images[part] = sorted(filter(is_image, (folder / part).glob("*/*")))
     train = [p for i, p in enumerate(images["train"]) if i % _STEP]
     val = [*images["train"][::_STEP], *images["valid"], *images["test"]]
-    seen = {_digest(path) for path in val}
-    kept = [path for path in train if _digest(path) not in seen]
-    lists = {
-        f"{name}.txt": [
-            f"{path.relative_to(folder).as_posix()} {classes.index(path.parent.name)}"
-            for path in paths
-        ]
-        for name, paths in (("train", kept), ("val", val))
-    }
-    write_missing(folder / "meta", lists)
-    return (
-        f"{len(kept):,} + {len(val):,} images of {len(classes)} cards; "
-        f"{len(train) - len(kept)} for training left out, which are for validation too"
-        f"{describe_stray(stray)}"
+    report = write_split(
+        folder, train, val, lambda path: classes.index(path.parent.name)
     )
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+    return f"{len(classes)} cards, {report}{describe_stray(stray)}"

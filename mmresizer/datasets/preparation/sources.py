@@ -22,6 +22,7 @@ from . import (
     flowers,
     imagenet,
     imagenette,
+    neu,
     playing_cards,
 )
 
@@ -227,6 +228,12 @@ SOURCES = {
         deep_pcb.prepare_patches,
         parent="deep-pcb",
         build=deep_pcb.build_patches,
+    ),
+    "neu-steel": Source(
+        "neu_steel",
+        neu.prepare,
+        hint="put there the folder IMAGES of github.com/siddhartamukherjee/"
+        "NEU-DET-Steel-Surface-Defect-Detection at commit 351bee2",
     ),
     "playing-cards": Source(
         "playing_cards",

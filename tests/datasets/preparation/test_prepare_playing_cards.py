@@ -44,8 +44,8 @@ def cards(tmp_path, monkeypatch):
 
 def test_lists(cards):
     assert check_dataset("playing-cards", cards) == (
-        "playing-cards: 3 + 7 images of 2 cards; 2 for training left out, which are "
-        "for validation too"
+        "playing-cards: 2 cards, 3 + 7 images; left out of training, as their files "
+        "are for validation too: 2"
     )
     assert (cards / "meta/train.txt").read_text().splitlines() == TRAIN
     assert (cards / "meta/val.txt").read_text().splitlines() == VAL
