@@ -40,12 +40,17 @@ def load_config(path: str, options: dict | None = None) -> Config:
         if "mmdet is not installed" in reason:
             reason += f"; {HOW_TO_INSTALL_MMDET}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
+    return _finish(cfg, path, options)
+
+
+def _finish(cfg: Config, name: str, options: dict | None) -> Config:
+    """Sets what every config has, and what the caller wants otherwise."""
     cfg.setdefault("launcher", "none")
     try:
         cfg.merge_from_dict(options or {})
     except Exception as e:  # a name below a number, or a list that is too short
         raise InputError(
-            f"{options} do not fit the config {path!r} ({describe_error(e)})"
+            f"{options} do not fit the config {name!r} ({describe_error(e)})"
         ) from e
     return cfg
 
@@ -58,26 +63,29 @@ def _import_classes(node: Any) -> None:
             _import_classes(value)
 
 
-def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
+def load_named_config(
+    name: str, folder: str | os.PathLike = "", options: dict | None = None
+) -> Config:
     """Loads a config file, or ``package::family/file.py`` of an installed package.
 
     Args:
         name (str): The name.
         folder (str | os.PathLike): The folder that a file's path starts from. Defaults
             to "", the current one.
+        options (dict, optional): Values by dotted key that override the config's.
 
     Raises:
-        InputError: If there is no such config, or it cannot be read.
+        InputError: If there is no such config, it cannot be read, or the options do not
+            fit it.
     """
     if "::" not in name:
-        return load_config(os.path.join(folder, name))
+        return load_config(os.path.join(folder, name), options)
     try:
         cfg = get_config(name)
         _import_classes(cfg._cfg_dict)
     except Exception as e:  # a missing package or file, or the config itself
         raise InputError(f"cannot read the config {name!r} ({one_line(e)})") from e
-    cfg.setdefault("launcher", "none")
-    return cfg
+    return _finish(cfg, name, options)
 
 
 def load_run_config(args: argparse.Namespace) -> Config:

@@ -1,6 +1,7 @@
 """Arguments that the command lines of the tools share."""
 
 import argparse
+import re
 from typing import Any
 
 from mmengine.config import DictAction
@@ -50,6 +51,16 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be an int of 0 or more, got {text!r}")
     return int(text)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Parses a size in pixels: "224" for a square, or "240x320", height first."""
+    if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(
+            f"must be a size such as 224 or, height x width, 240x320, got {text!r}"
+        )
+    numbers = [int(number) for number in text.split("x")]
+    return numbers[0], numbers[-1]
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

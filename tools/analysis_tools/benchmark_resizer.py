@@ -15,24 +15,17 @@ from mmresizer.analysis.resizer_benchmark import (
     benchmark_resizer,
 )
 from mmresizer.utils import exit_on_input_error
-from mmresizer.utils.cli import KeyValues, count, positive_int
+from mmresizer.utils.cli import KeyValues, count, image_size, positive_int
 
 import torch
 
 
 def size_pair(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """Parses "448:224" or "480x640:240x320", height first."""
-
-    def size(part: str) -> tuple[int, int]:
-        numbers = [int(number) for number in part.split("x")]
-        if len(numbers) > 2 or min(numbers) < 1:
-            raise ValueError
-        return numbers[0], numbers[-1]
-
     try:
         source, target = text.split(":")
-        return size(source), size(target)
-    except ValueError as e:
+        return image_size(source), image_size(target)
+    except (ValueError, argparse.ArgumentTypeError) as e:
         accepted = "INPUT:OUTPUT such as 448:224 or 480x640:240x320"
         raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from e
 

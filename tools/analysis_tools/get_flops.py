@@ -1,7 +1,6 @@
 """Prints what a config's model costs for one image, and what its resizer adds."""
 
 import argparse
-import re
 from collections.abc import Iterable
 
 from mmresizer.analysis.costs import (
@@ -15,7 +14,7 @@ from mmresizer.analysis.costs import (
 from mmresizer.config.loading import load_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
-from mmresizer.utils.cli import add_config_options, positive_int
+from mmresizer.utils.cli import add_config_options, image_size, positive_int
 from mmresizer.utils.tables import make_table
 
 from torch import nn
@@ -39,16 +38,6 @@ resizer: the backbone sees the input itself. A dash: the model does not take thi
 input."""
 
 Size = tuple[int, int]
-
-
-def _size(text: str) -> Size:
-    """Parses a size in pixels, such as 224 or 240x320."""
-    if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)?", text, re.ASCII):
-        raise argparse.ArgumentTypeError(
-            f"must be a size such as 224 or, height x width, 240x320, got {text!r}"
-        )
-    numbers = [int(number) for number in text.split("x")]
-    return numbers[0], numbers[-1]
 
 
 def _show_size(size: Size) -> str:
@@ -129,7 +118,7 @@ def main() -> None:
     factors = ", ".join(map(str, FACTORS))
     parser.add_argument(
         "--inputs",
-        type=_size,
+        type=image_size,
         nargs="+",
         metavar="SIZE",
         help="sizes of the input in the second table, such as 224 or, height x width, "
