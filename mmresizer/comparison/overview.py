@@ -1,7 +1,7 @@
 """Tables for pages about published comparisons."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,28 @@ _HEADER = (
     "arithmetic, learned",
     "latency, learned",
     f"latency, {_LARGER}",
+)
+
+# Comparisons with this arm are of forms of the resizer, from scratch.
+_POOLED = "learned, antialiased, stride 2"
+_ANTIALIASED, _DEARER = "antialiased", "larger, antialiased"
+_FORMS = {
+    _BASELINE: "bilinear",
+    _ANTIALIASED: "antialiased",
+    "bicubic, antialiased": "bicubic, antialiased",
+    "MULLER": "MULLER",
+    _DEARER: "larger, antialiased",
+    "learned": "as in the paper",
+    "learned, antialiased": "pooled, stride 1",
+    _POOLED: "pooled, stride 2",
+}
+_RIVALS = (_BASELINE, _ANTIALIASED, "bicubic, antialiased", _DEARER)
+_FORMS_HEADER = (
+    "comparison",
+    *_FORMS.values(),
+    *(f"stride 2 - {_FORMS[name]}" for name in _RIVALS),
+    "arithmetic, stride 2",
+    "arithmetic, larger",
 )
 
 
@@ -59,12 +81,15 @@ def render_comparison_pages(root: Path) -> dict[Path, str]:
 
 
 def render_overview(results: Path, link: str) -> str:
-    """Renders the comparisons that have a bilinear and a learned arm as one table.
+    """Renders the comparisons that have a bilinear and a learned arm as two tables.
 
-    Those on images held out of the training set chose between variants: no results.
-    Differences and costs of the learned resizer are those of the recipe, which has no
-    norms; in comparisons without it, of the one with norms. Costs are multiples of
-    bilinear's. Those without a verdict, which are under way, are named below the table.
+    The first has those of pooled features, from scratch, the second all others. Those
+    on images held out of the training set chose between variants: no results. Those
+    without a verdict, which are under way, are named below the tables.
+
+    In the second table differences and costs of the learned resizer are those of the
+    recipe, which has no norms; in comparisons without it, of the one with norms. Costs
+    are multiples of the baseline's.
 
     Args:
         results (Path): Folder with a folder of tables for each comparison.
@@ -75,18 +100,30 @@ def render_overview(results: Path, link: str) -> str:
     """
     files = sorted(results.glob("*/summary.json"))
     summaries = [json.loads(file.read_text()) for file in files]
-    rows, under_way = [], []
+    rows: list[list[str]] = []
+    forms: list[list[str]] = []
+    under_way = []
     for file, summary in zip(files, summaries, strict=True):
         arms = {arm["arm"]: arm for arm in summary["arms"]}
-        learned = next((name for name in (_RECIPE, _NORMS) if name in arms), None)
+        names = (_POOLED, _RECIPE, _NORMS)
+        learned = next((name for name in names if name in arms), None)
         if _BASELINE not in arms or not learned or summary["holdout"] is not None:
             continue
         name = f"[{summary['name']}]({link}/{file.parent.name}/summary.md)"
-        if _show_verdict(summary, learned, _BASELINE) == "-":
+        if _find_verdict(summary, learned, _BASELINE) is None:
             under_way.append(name)
+        elif learned == _POOLED:
+            forms.append([name, *_make_form_cells(summary, arms)])
         else:
             rows.append([name, *_make_cells(summary, arms, learned)])
-    parts = [make_table(_HEADER, rows)]
+    parts = []
+    if forms:
+        parts += [
+            "Features that are pooled (`antialias=True`), from scratch:",
+            make_table(_FORMS_HEADER, forms),
+            "All others:",
+        ]
+    parts.append(make_table(_HEADER, rows))
     if under_way:
         parts.append(f"Under way, too few seeds for a verdict: {', '.join(under_way)}.")
     return "\n\n".join(parts)
@@ -129,18 +166,34 @@ def render_steadiness(folder: Path) -> str:
     return make_table(header, rows)
 
 
+def _make_form_cells(summary: dict[str, Any], arms: dict[str, dict]) -> list[str]:
+    return [
+        *_show_accuracies(arms, _FORMS),
+        *(_find_verdict(summary, _POOLED, name) or "-" for name in _RIVALS),
+        *(_show_arithmetic(arms, name, _ANTIALIASED) for name in (_POOLED, _DEARER)),
+    ]
+
+
 def _make_cells(
     summary: dict[str, Any], arms: dict[str, dict], learned: str
 ) -> list[str]:
+    verdicts = [_find_verdict(summary, learned, name) for name in (_BASELINE, _LARGER)]
     return [
-        *(
-            show_interval(arms[name]["top1"] if name in arms else None)
-            for name in _ARMS
-        ),
-        *(_show_verdict(summary, learned, name) for name in (_BASELINE, _LARGER)),
-        f"{arms[learned]['gmac'] / arms[_BASELINE]['gmac']:.1f}",
+        *_show_accuracies(arms, _ARMS),
+        *(f"{_ARMS[learned]}: {verdict}" if verdict else "-" for verdict in verdicts),
+        _show_arithmetic(arms, learned, _BASELINE),
         *(_show_latency(arms.get(name)) for name in (learned, _LARGER)),
     ]
+
+
+def _show_accuracies(arms: dict[str, dict], names: Iterable[str]) -> list[str]:
+    return [
+        show_interval(arms[name]["top1"] if name in arms else None) for name in names
+    ]
+
+
+def _show_arithmetic(arms: dict[str, dict], name: str, baseline: str) -> str:
+    return f"{arms[name]['gmac'] / arms[baseline]['gmac']:.1f}" if name in arms else "-"
 
 
 def _show_latency(arm: dict[str, Any] | None) -> str:
@@ -163,9 +216,8 @@ def show_difference(interval: Sequence[float], unit: str = "") -> str:
     return f"{mean:+z.1f}{unit} ({low:+z.1f} to {high:+z.1f})"
 
 
-def _show_verdict(summary: dict[str, Any], learned: str, baseline: str) -> str:
+def _find_verdict(summary: dict[str, Any], learned: str, baseline: str) -> str | None:
     for row in summary["differences"]:
         if (row["arm"], row["baseline"]) == (learned, baseline):
-            difference = show_difference(row["difference"])
-            return f"{_ARMS[learned]}: {difference}, {row['verdict']}"
-    return "-"
+            return f"{show_difference(row['difference'])}, {row['verdict']}"
+    return None

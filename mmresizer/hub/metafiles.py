@@ -38,6 +38,7 @@ _DATASETS = {
     "deep-pcb-patches": "DeepPCB (patches of 96 px)",
     "neu-steel": "NEU (steel, 200 px)",
     "playing-cards": "Playing cards",
+    "rsscn7": "RSSCN7 (aerial scenes)",
 }
 
 

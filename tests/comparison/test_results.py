@@ -179,6 +179,49 @@ def test_overview(tmp_path):
     )
 
 
+def test_overview_of_forms(tmp_path):
+    """Comparisons with pooled features have a table of their own."""
+    pooled = "learned, antialiased, stride 2"
+    accuracies = {
+        "antialiased": ([88.0, 87.0, 89.0], 0.20),
+        "bilinear": ([81.0, 80.0, 82.0], 0.20),
+        "larger, antialiased": ([89.0, 88.0, 90.0], 0.30),
+        "learned": ([84.0], 0.25),
+        pooled: ([91.0, 90.0, 92.0], 0.22),
+    }
+    arms = [(name, top1, gmac, None) for name, (top1, gmac) in accuracies.items()]
+    differences = [
+        dict(arm=pooled, baseline=baseline, difference=numbers, verdict="better")
+        for baseline, numbers in {
+            "antialiased": [3.0, 2.0, 4.0],
+            "bilinear": [10.0, 9.0, 11.0],
+            "larger, antialiased": [2.0, 1.0, 3.0],
+        }.items()
+    ]
+    write_summary(tmp_path / "boards", arms, differences)
+    write_summary(tmp_path / "running", arms)
+    title, _, *lines, _, others, _, _, _, _, note = render_overview(
+        tmp_path, "results"
+    ).splitlines()
+    assert title.startswith("Features that are pooled")
+    assert others == "All others:"
+    header, _, row = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines
+    ]
+    cells = dict(zip(header, row, strict=True))
+    assert cells["comparison"] == "[boards](results/boards/summary.md)"
+    assert cells["antialiased"] == "88.0 ± 1.0"
+    assert cells["as in the paper"] == "84.0"
+    assert cells["MULLER"] == "-"
+    assert cells["pooled, stride 2"] == "91.0 ± 1.0"
+    assert cells["stride 2 - antialiased"] == "+3.0 (+2.0 to +4.0), better"
+    assert cells["stride 2 - bicubic, antialiased"] == "-"
+    assert cells["stride 2 - larger, antialiased"] == "+2.0 (+1.0 to +3.0), better"
+    assert cells["arithmetic, stride 2"] == "1.1"
+    assert cells["arithmetic, larger"] == "1.5"
+    assert note.endswith("for a verdict: [running](results/running/summary.md).")
+
+
 def test_steadiness(tmp_path):
     top1 = [80.0, 79.0, 81.0]
     arms = [

@@ -84,6 +84,7 @@ DATASETS = {
     "in1k": ("ImageNet", 1000),
     "neu-steel": ("mmresizer.InMemoryImages", 6),
     "playing-cards": ("mmresizer.InMemoryImages", 53),
+    "rsscn7": ("mmresizer.InMemoryImages", 7),
     "textured-shapes": ("mmresizer.TexturedShapes", 4),
 }
 METADATA = {
@@ -148,6 +149,7 @@ def test_finds_the_representatives():
         "imagenette": 1,
         "neu": 1,
         "playing_cards": 1,
+        "rsscn7": 1,
         "textured_shapes": 1,
     }
 

@@ -97,6 +97,12 @@ def make_steel(root):
     make_lists(root, names)
 
 
+def make_scenes(root):
+    names = [f"images/scene{i}/{i}.jpg" for i in range(4)]
+    write_photos(root, names)
+    make_lists(root, names)
+
+
 def make_lists(root, names):
     lines = [f"{name} {i}\n" for i, name in enumerate(names)]
     (root / "meta").mkdir()
@@ -187,6 +193,7 @@ FAMILIES = {
     ),
     "resizer-aax8_resnet14-cifar_1xb256_neu-steel_25px": make_steel,
     "resizer-aax8_resnet18-cifar_1xb256_playing-cards_28px": make_playing_cards,
+    "resizer-aax16_resnet14-cifar_1xb256_rsscn7_25px": make_scenes,
     "resizer-aax4_efficientnet-lite0_1xb64_cub-100_56px": make_cub_100,
 }
 # Configs that train at another input, by the line on the page of their family.

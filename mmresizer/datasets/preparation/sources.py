@@ -24,6 +24,7 @@ from . import (
     imagenette,
     neu,
     playing_cards,
+    rsscn7,
 )
 
 
@@ -240,5 +241,11 @@ SOURCES = {
         playing_cards.prepare,
         hint="put there the folder dataset of github.com/hiroonwijekoon/"
         "pytorch-cnn-playing-cards-classifier at commit fd36c16",
+    ),
+    "rsscn7": Source(
+        "rsscn7",
+        rsscn7.prepare,
+        hint="put there the seven folders of github.com/palewithout/RSSCN7 at commit "
+        "6d77849, in a folder images",
     ),
 }
