@@ -44,8 +44,9 @@ def parse_args() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=positive_int, default=default, help=text)
     parser.add_argument(
         "--work-dir",
-        help="folder for runs and results, by default work_dirs/probe/NAME_OF_CONFIG; "
-        "the same command goes on with what is there",
+        help="folder for runs and results, by default "
+        "work_dirs/probe/NAME_OF_CONFIG_SIZEpx_IMAGESxEPOCHS; the same command goes on "
+        "with what is there",
     )
     add_config_options(parser)
     add_executor_options(parser)
@@ -61,11 +62,12 @@ def main() -> int:
     cfg = load_named_config(args.config, options=args.cfg_options)
     name = Path(args.config.rpartition("::")[2]).stem
     size = ProbeSize(args.images, args.epochs, args.seeds)
-    spec = make_probe(cfg, name, args.output_size, size)
-    work_dir = args.work_dir or os.path.join("work_dirs", "probe", name)
+    spec, chance = make_probe(cfg, name, args.output_size, size)
+    output = "x".join(map(str, spec.arms[0].output_size))
+    question = f"{name}_{output}px_{size.images}x{size.epochs}"
+    work_dir = args.work_dir or os.path.join("work_dirs", "probe", question)
     summary = compare(spec, work_dir, executor)
-    num_classes = spec.arms[0].cfg.model.head.num_classes
-    answer = f"# {name}\n\n{explain_probe(summary, num_classes)}\n"
+    answer = f"# {name}\n\n{explain_probe(summary, chance)}\n"
     write_atomically(Path(work_dir) / "probe.md", answer)
     print(answer)
     print(f"Tables and plots: {Path(work_dir).absolute()}")

@@ -193,7 +193,9 @@ def _show_accuracies(arms: dict[str, dict], names: Iterable[str]) -> list[str]:
 
 
 def _show_arithmetic(arms: dict[str, dict], name: str, baseline: str) -> str:
-    return f"{arms[name]['gmac'] / arms[baseline]['gmac']:.1f}" if name in arms else "-"
+    if not {name, baseline} <= arms.keys():
+        return "-"
+    return f"{arms[name]['gmac'] / arms[baseline]['gmac']:.1f}"
 
 
 def _show_latency(arm: dict[str, Any] | None) -> str:

@@ -27,15 +27,20 @@ from .spec import Spec
 
 ANTIALIASED, BILINEAR = "antialiased", "bilinear"
 LEARNED, FULL = "learned", "full size"
-# From this size of images on, the small model has ImageNet's stem, whose stride is 4.
+# From this output size on, the small model has ImageNet's stem, whose stride is 4.
 _LARGE = 56
-# More pixels than those of such a square a laptop does not train within the hour.
-_MAX_SIDE = 224
+_STEM_STRIDE = 4
+# Sides of squares: more pixels a laptop does not train within the hour, with ImageNet's
+# stem and with CIFAR's.
+_MAX_SIDE, _MAX_SIDE_CIFAR = 224, 96
 _WIDTH = 16
+_CHANNELS = 3
 _BATCH_SIZE = 64
 _WARMUP_EPOCHS = 2
 # What nobody would change a model for, in points.
 _NEGLIGIBLE = 2.0
+# A model that has learned is so far from guessing, as a share of the way to 100 %.
+_LEARNED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,25 @@ class ProbeSize:
     seeds: int = 3
 
 
+class Probe(NamedTuple):
+    """A comparison, and what its results are judged by.
+
+    Attributes:
+        spec (Spec): The comparison.
+        chance (float): Top-1 accuracy (percent) of the most frequent class of the
+            validation images.
+    """
+
+    spec: Spec
+    chance: float
+
+
 def make_probe(
     cfg: Config,
     name: str,
     output_size: tuple[int, int] | None = None,
     size: ProbeSize | None = None,
-) -> Spec:
+) -> Probe:
     """Makes the comparison that answers for a config's data.
 
     The images and their pipelines are the config's. The models are not: each is a
@@ -72,8 +90,8 @@ def make_probe(
         size (ProbeSize, optional): Defaults to ``ProbeSize()``.
 
     Raises:
-        InputError: If the config trains no classifier on images of one size, or the
-            output size is not below the input size.
+        InputError: If the config trains no classifier on images of one size and one
+            class each, or the output size is not below the input size.
     """
     size = size or ProbeSize()
     if size.seeds < 2:
@@ -83,6 +101,10 @@ def make_probe(
             f"epochs must be above {_WARMUP_EPOCHS}, those of the warm-up, but got "
             f"{size.epochs}"
         )
+    cfg = deepcopy(cfg)
+    # Nothing is tested.
+    for part in ("dataloader", "evaluator"):
+        cfg[f"test_{part}"] = deepcopy(cfg.get(f"val_{part}"))
     check_outline(cfg, "the config")
     enter_scope(cfg)
     input_size = fixed_input_size(cfg, "the config")
@@ -94,14 +116,13 @@ def make_probe(
             "the output size must be below the input size, "
             f"{_show(input_size)}, but is {_show(output_size)}"
         )
+    labels = [_draw_images(cfg, name, size.images) for name in DATALOADERS]
     base = _make_config(cfg, size)
     num_classes = _find_num_classes(cfg, model)
     arms = []
-    for arm, resizer in _make_resizers(input_size, output_size).items():
+    for arm, (resizer, large) in _make_resizers(input_size, output_size).items():
         arm_cfg = deepcopy(base)
-        arm_cfg.model = _make_model(resizer, num_classes)
-        if "data_preprocessor" in cfg.model:  # of the model alone
-            arm_cfg.model.data_preprocessor = deepcopy(cfg.model.data_preprocessor)
+        arm_cfg.model = _make_model(cfg, resizer, large, num_classes)
         built = dry_build(arm_cfg, f"arm {arm!r}", None)
         arms.append(
             Arm(
@@ -115,7 +136,9 @@ def make_probe(
             )
         )
     seeds = list(range(size.seeds))
-    return Spec(name, None, None, arms, seeds, _WARMUP_EPOCHS, holdout=None)
+    spec = Spec(name, None, None, arms, seeds, _WARMUP_EPOCHS, holdout=None)
+    _, counts = np.unique(labels[1], return_counts=True)
+    return Probe(spec, 100 * counts.max() / counts.sum())
 
 
 def _find_output_size(model: Any, input_size: tuple[int, int]) -> tuple[int, int]:
@@ -159,15 +182,18 @@ def _make_config(cfg: Config, size: ProbeSize) -> Config:
         loader.sampler = dict(type="DefaultSampler", shuffle=i == 0)
         for key in ("batch_sampler", "drop_last", "num_batch_per_epoch"):
             loader.pop(key, None)
-        _draw_images(loader.dataset, name, size.images)
+    imports = cfg.get("custom_imports") or {}
     made.merge_from_dict(
         dict(
-            custom_imports=dict(imports=["mmresizer"], allow_failed_imports=False),
+            custom_imports=dict(
+                imports=["mmresizer", *imports.get("imports", [])],
+                allow_failed_imports=imports.get("allow_failed_imports", False),
+            ),
             train_cfg=dict(by_epoch=True, max_epochs=size.epochs, val_interval=1),
             val_cfg=dict(),
             test_cfg=dict(),
-            val_evaluator=dict(type="Accuracy", topk=(1,)),
-            test_evaluator=dict(type="Accuracy", topk=(1,)),
+            val_evaluator=dict(type="mmpretrain.Accuracy", topk=(1,)),
+            test_evaluator=dict(type="mmpretrain.Accuracy", topk=(1,)),
             optim_wrapper=dict(
                 optimizer=dict(
                     type="SGD", lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True
@@ -194,31 +220,58 @@ def _make_config(cfg: Config, size: ProbeSize) -> Config:
     return made
 
 
-def _draw_images(dataset: Any, name: str, count: int) -> None:
-    """Lets a dataset have ``count`` of its images, drawn at random, the same always."""
+def _draw_images(cfg: Config, name: str, count: int) -> np.ndarray:
+    """Lets a dataset have ``count`` of its images, drawn at random, the same always.
+
+    Returns:
+        np.ndarray: Their labels.
+    """
+    dataset = cfg[name].dataset
     if "pipeline" not in dataset:
         raise InputError(
             f"{name}.dataset must be a dataset with a pipeline of its own, and no "
             f"wrapper, but is of type {dataset.get('type')!r}"
         )
+    known = dataset.pop("indices", None)
     try:
-        number = len(DATASETS.build(deepcopy(dataset)))
+        built = DATASETS.build(deepcopy(dataset))
+        chosen = _resolve_indices(known, len(built))
+        labels = np.asarray([built.get_cat_ids(int(i)) for i in chosen])
     except Exception as e:  # whatever is wrong with the data
         reason = " ".join(str(e).split())
         raise InputError(f"cannot load {name}.dataset ({reason})") from e
-    if number <= count:
-        return
-    chosen = np.sort(np.random.default_rng(0).permutation(number)[:count])
-    known = dataset.get("indices")
-    if isinstance(known, list | tuple):
-        chosen = np.asarray(known)[chosen]
-    dataset.indices = chosen.tolist()
+    if labels.ndim != 2 or labels.shape[1] != 1:
+        raise InputError(f"{name}.dataset must have one class for each image")
+    if known is None and len(chosen) <= count:
+        return labels
+    drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
+    dataset.indices = chosen[drawn].tolist()
+    return labels[drawn]
 
 
-def _make_model(resizer: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    large = min(resizer["output_size"]) >= _LARGE
+def _resolve_indices(known: Any, number: int) -> np.ndarray:
+    """Returns the images that ``indices`` of mmengine's datasets means."""
+    every = np.arange(number)
+    if known is None:
+        return every
+    if isinstance(known, int):  # the first ones or, below 0, the last ones
+        return every[:known] if known >= 0 else every[known:]
+    return every[list(known)]
+
+
+def _make_model(
+    cfg: Config, resizer: dict[str, Any], large: bool, num_classes: int
+) -> dict[str, Any]:
+    own = cfg.model.get("data_preprocessor")
+    mean = (own or cfg.get("data_preprocessor") or {}).get("mean")
+    if mean and len(mean) != _CHANNELS:
+        raise InputError(
+            f"images must have {_CHANNELS} channels, but data_preprocessor.mean is "
+            f"{mean}"
+        )
     return dict(
         type="mmresizer.ResizerClassifier",
+        **(dict(data_preprocessor=deepcopy(own)) if own else {}),
         resizer=resizer,
         backbone=dict(
             type="mmpretrain.ResNet" if large else "mmpretrain.ResNet_CIFAR",
@@ -241,35 +294,54 @@ def _make_model(resizer: dict[str, Any], num_classes: int) -> dict[str, Any]:
 
 def _make_resizers(
     input_size: tuple[int, int], output_size: tuple[int, int]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, tuple[dict[str, Any], bool]]:
+    """Returns the resizer of each arm, and whether its model has ImageNet's stem."""
     plain = dict(type="mmresizer.InterpolationResizer", output_size=output_size)
     learned = dict(plain, type="mmresizer.LearnedResizer")
-    full = find_full_size(input_size, output_size)
+    large = min(output_size) >= _LARGE
+    full, full_is_large = find_full_size(input_size, output_size)
     return {
-        ANTIALIASED: dict(plain, antialias=True),
-        BILINEAR: dict(plain, antialias=False),
+        ANTIALIASED: (dict(plain, antialias=True), large),
+        BILINEAR: (dict(plain, antialias=False), large),
         # The form that pools what it sees of all pixels.
-        LEARNED: dict(learned, antialias=True, stem_stride=2),
-        FULL: dict(plain, antialias=True, output_size=full),
+        LEARNED: (dict(learned, antialias=True, stem_stride=2), large),
+        FULL: (dict(plain, antialias=True, output_size=full), full_is_large),
     }
 
 
 def find_full_size(
     input_size: tuple[int, int], output_size: tuple[int, int]
-) -> tuple[int, int]:
+) -> tuple[tuple[int, int], bool]:
     """Returns the size that stands for the full one, which a laptop can train.
 
-    It is the input size, or one of the same proportions with as many pixels as a square
-    of 224 px or, if that is more, as twice the sides of the output make.
+    It is the input size or, if that has more pixels than a square of 224 px, one of the
+    same proportions with so many. At outputs below 56 px and full sizes below four
+    times the output the square has 96 px: the model has CIFAR's stem then, since
+    ImageNet's would leave it fewer positions than the output has. The size never has
+    fewer pixels than twice the sides of the output make, and is on no side below it.
 
     Args:
         input_size (tuple[int, int]): Height and width of the pipeline's images.
         output_size (tuple[int, int]): Height and width that a backbone would get.
+
+    Returns:
+        tuple[tuple[int, int], bool]: Height and width, and whether the model has
+        ImageNet's stem.
     """
-    area = max(_MAX_SIDE**2, 4 * math.prod(output_size))
-    factor = min(1.0, math.sqrt(area / math.prod(input_size)))
-    height, width = (round(factor * n) for n in input_size)
-    return height, width
+
+    def shrink(side: int) -> tuple[int, int]:
+        area = max(side**2, 4 * math.prod(output_size))
+        factor = math.sqrt(area / math.prod(input_size))
+        pairs = zip(output_size, input_size, strict=True)
+        factor = min(1.0, max(factor, *(o / i for o, i in pairs)))
+        height, width = (round(factor * n) for n in input_size)
+        return height, width
+
+    full = shrink(_MAX_SIDE)
+    enough = all(f >= _STEM_STRIDE * o for f, o in zip(full, output_size, strict=True))
+    if min(output_size) >= _LARGE or enough:
+        return full, True
+    return shrink(_MAX_SIDE_CIFAR), False
 
 
 class _Finding(NamedTuple):
@@ -280,12 +352,12 @@ class _Finding(NamedTuple):
     high: float
 
 
-def explain_probe(summary: dict[str, Any], num_classes: int) -> str:
+def explain_probe(summary: dict[str, Any], chance: float) -> str:
     """Says what a probe found.
 
     Args:
         summary (dict[str, Any]): Of the comparison.
-        num_classes (int): Number of classes of the task.
+        chance (float): Top-1 accuracy (percent) of guessing.
 
     Returns:
         str: A table, and an answer of a few sentences, in Markdown.
@@ -300,52 +372,58 @@ def explain_probe(summary: dict[str, Any], num_classes: int) -> str:
         ]
         for name in (ANTIALIASED, BILINEAR, LEARNED, FULL)
     ]
-    table = make_table(("arm", "output", "top-1 (%)", "GMAC"), rows)
+    parts = [make_table(("arm", "output", "top-1 (%)", "GMAC"), rows)]
     found = {
         row["arm"]: _Finding(*row["difference"])
         for row in summary["differences"]
         if row["baseline"] == ANTIALIASED
     }
-    if not {BILINEAR, LEARNED, FULL} <= found.keys():
-        return f"{table}\n\nNo answer: too few runs have finished."
-    changes = {
-        f"the full size, {arms[FULL]['output']}": FULL,
-        "a learned resizer": LEARNED,
-        "plain bilinear interpolation, PyTorch's default": BILINEAR,
-    }
-    differences = make_table(
-        (f"instead of antialiased {arms[ANTIALIASED]['output']}", "points"),
-        [[what, show_difference(found[arm])] for what, arm in changes.items()],
-    )
-    best = max(arms[name]["top1"][0] for name in (FULL, LEARNED, ANTIALIASED))
-    answer = _answer(found[FULL], found[LEARNED], best, 100 / num_classes)
-    note = (
+    if {BILINEAR, LEARNED, FULL} <= found.keys():
+        changes = {
+            f"the full size, {arms[FULL]['output']}": FULL,
+            "a learned resizer": LEARNED,
+            "plain bilinear interpolation, PyTorch's default": BILINEAR,
+        }
+        header = (f"instead of antialiased {arms[ANTIALIASED]['output']}", "points")
+        changed = [[what, show_difference(found[arm])] for what, arm in changes.items()]
+        full = arms[FULL]["top1"][0]
+        answer = _answer(found[FULL], found[LEARNED], full, chance)
+        parts += [make_table(header, changed), f"**{answer}**"]
+    else:
+        parts.append("**No answer: too few runs have finished.**")
+    if failures := summary["failures"]:
+        run = failures[0]
+        parts.append(
+            f"Runs that have not finished, and do not count: {len(failures)}, such as "
+            f"{run['arm']}, seed {run['seed']} ({run['reason']})."
+        )
+    parts.append(
         "Small models from scratch stand in for yours. Intervals: 95 %. The rival of a "
         "resizer is a larger image that costs as much: tools/compare.py trains both."
     )
-    return f"{table}\n\n{differences}\n\n**{answer}**\n\n{note}"
+    return "\n\n".join(parts)
 
 
-def _answer(loss: _Finding, gain: _Finding, best: float, chance: float) -> str:
-    if best < 2 * chance:
+def _answer(loss: _Finding, gain: _Finding, full: float, chance: float) -> str:
+    if full - chance < _LEARNED_SHARE * (100 - chance):
         return (
-            f"No answer: the small models hardly learn this task ({best:.1f} %, where "
-            f"chance is {chance:.1f} %). Give it more images or epochs."
-        )
-    if gain.low > 0 and loss.low > 0:
-        share = 100 * gain.mean / loss.mean
-        return f"A resizer pays here: it wins {share:.0f} % of the loss back."
-    if gain.low > 0:
-        return (
-            "A resizer gains here, though no loss by resizing was found: it adds "
-            "capacity. Compare it with a larger backbone, too."
+            f"No answer: at the full size the small model reaches {full:.1f} %, where "
+            f"guessing reaches {chance:.1f} %. It needs more images or epochs."
         )
     if loss.high < _NEGLIGIBLE:
-        return f"Nothing to win: the loss is below {_NEGLIGIBLE:.0f} points."
+        return f"Nothing to win: resizing loses less than {_NEGLIGIBLE:.0f} points."
+    if gain.low > 0:
+        won = f"{gain.mean:.1f} points ({gain.low:.1f} to {gain.high:.1f})"
+        if loss.low > 0:
+            return f"A resizer pays here: it wins {won} of {loss.mean:.1f} back."
+        return (
+            f"A resizer wins {won} here, though no loss by resizing was found: it adds "
+            "capacity. Compare it with a larger backbone, too."
+        )
     if loss.low <= 0:
         return (
-            "Nothing to win was found: the loss cannot be told from zero. It may be up "
-            f"to {loss.high:.1f} points."
+            "Nothing to win was found: the loss by resizing cannot be told from zero. "
+            f"It may be up to {loss.high:.1f} points."
         )
     harm = " It does harm." if gain.high < 0 else ""
     return (

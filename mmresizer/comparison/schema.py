@@ -28,15 +28,20 @@ class ArmEntry:
     resizer: dict | None = None
     options: dict | None = None
     match_flops: str | None = None
+    output_size: int | None = None
     input_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks the name."""
+        """Checks the name, and who sets the output size."""
         # Matplotlib leaves names that begin with "_" out of legends.
         if not re.fullmatch(r"[^\W_][\w .,+@-]*", self.name):
             raise InputError(
                 "the name of an arm must be letters, digits, spaces and any of _.,+@-, "
                 f"the first a letter or digit, but got {self.name!r}"
+            )
+        if None not in (self.match_flops, self.output_size):
+            raise InputError(
+                f"arm {self.name!r} must have match_flops or output_size, and not both"
             )
 
 

@@ -65,7 +65,8 @@ def load_spec(path: str, options: dict | None = None) -> Spec:
     - ``arms``: dicts with ``name``, ``baseline`` (whether it is one), ``config`` (in
       place of the shared one), ``resizer`` (merged into ``model.resizer``),
       ``options``, ``match_flops`` (name of the arm whose multiply-accumulates the size
-      of this one's output is to match) and ``input_size`` (images are shrunk to it).
+      of this one's output is to match), ``output_size`` (of a larger image, without
+      such a match) and ``input_size`` (images are shrunk to it).
     - ``seeds``: at least two.
     - ``warmup_epochs``: see :class:`Spec`. Defaults to 0.
     - ``holdout``: ``dict(fold=0, num_splits=5)`` trains without a fifth of the training
@@ -140,6 +141,9 @@ def _resolve_arms(file: SpecFile, folder: str) -> list[Arm]:
         }
         config = entry.config or file.config
         cfg = _configure(file, config, folder, f"arm {name!r}", changes)
+        if entry.output_size is not None:
+            cfg.model.resizer.pop("scale_factor", None)
+            cfg.model.resizer.output_size = entry.output_size
         if entry.input_size is not None:
             _set_input_size(cfg, entry.input_size)
         start = file.stage1.checkpoint if file.stage1 else cfg.get("load_from")
@@ -153,7 +157,8 @@ def _resolve_arms(file: SpecFile, folder: str) -> list[Arm]:
                 f"match_flops of arm {name!r} must be the name of an arm without "
                 f"match_flops ({', '.join(plain)}), but got {other!r}"
             )
-    _check_same_output([arms[name] for name in plain])
+    own = {entry.name for _, entry in entries if entry.output_size is not None}
+    _check_same_output([arms[name] for name in plain if name not in own])
     return [arms[entry.name] for _, entry in entries]
 
 
@@ -218,7 +223,8 @@ def _check_same_output(arms: list[Arm]) -> None:
             size, first = ("{}x{}".format(*a.output_size) for a in (arm, arms[0]))
             raise InputError(
                 f"arm {arm.name!r} has the output size {size}, but {arms[0].name!r} "
-                f"has {first}: an arm differs in it only with match_flops"
+                f"has {first}: an arm differs in it only with match_flops or "
+                "output_size"
             )
 
 

@@ -1,5 +1,6 @@
 """The probe: what it trains, and what it says of the results."""
 
+import json
 import re
 
 import numpy as np
@@ -30,7 +31,9 @@ def cfg():
 
 def test_arms(cfg):
     """The data of the config, four small models, nothing else."""
-    spec = make_probe(cfg, "mine", size=ProbeSize(images=5000, epochs=7, seeds=4))
+    size = ProbeSize(images=5000, epochs=7, seeds=4)
+    spec, chance = make_probe(cfg, "mine", size=size)
+    assert chance == 12.5  # the classes alternate
     assert (spec.name, spec.seeds) == ("mine", [0, 1, 2, 3])
     assert tuple(arm.name for arm in spec.arms) == ARMS
     assert [arm.baseline for arm in spec.arms] == [True, True, False, True]
@@ -38,7 +41,6 @@ def test_arms(cfg):
     assert [arm.output_size for arm in spec.arms] == [(24, 24)] * 3 + [(96, 96)]
     resizers = [arm.cfg.model.resizer for arm in spec.arms]
     assert [r.antialias for r in resizers] == [True, False, True, True]
-    # ImageNet's stem for images of 56 px and more, CIFAR's for smaller ones.
     backbones = [arm.cfg.model.backbone.type for arm in spec.arms]
     assert backbones == ["mmpretrain.ResNet_CIFAR"] * 3 + ["mmpretrain.ResNet"]
     for arm in spec.arms:
@@ -51,7 +53,7 @@ def test_arms(cfg):
 
 def test_draws_the_same_images_for_all(cfg):
     size = ProbeSize(images=100)
-    specs = [make_probe(cfg, "mine", size=size) for _ in range(2)]
+    specs = [make_probe(cfg, "mine", size=size).spec for _ in range(2)]
     for name, number in (("train_dataloader", 1600), ("val_dataloader", 400)):
         (drawn,) = {
             tuple(arm.cfg[name].dataset.indices) for s in specs for arm in s.arms
@@ -69,14 +71,15 @@ def test_draws_the_same_images_for_all(cfg):
 
 def test_draws_from_the_images_that_the_config_chose(cfg):
     chosen = list(range(10, 60))
-    cfg.train_dataloader.dataset.indices = chosen
-    spec = make_probe(cfg, "mine", size=ProbeSize(images=20))
-    drawn = spec.arms[0].cfg.train_dataloader.dataset.indices
-    assert len(drawn) == 20
-    assert set(drawn) <= set(chosen)
-    cfg.train_dataloader.dataset.indices = 30  # the first so many
-    spec = make_probe(cfg, "mine", size=ProbeSize(images=20))
-    assert max(spec.arms[0].cfg.train_dataloader.dataset.indices) < 30
+    # The first so many, the last so many, or those of a list.
+    for indices, known in ((30, range(30)), (-30, range(1570, 1600)), (chosen, chosen)):
+        cfg.train_dataloader.dataset.indices = indices
+        (arm, *_) = make_probe(cfg, "mine", size=ProbeSize(images=20)).spec.arms
+        drawn = arm.cfg.train_dataloader.dataset.indices
+        assert len(drawn) == 20
+        assert set(drawn) <= set(known)
+        (arm, *_) = make_probe(cfg, "mine", size=ProbeSize(images=5000)).spec.arms
+        assert set(arm.cfg.train_dataloader.dataset.indices) == set(known)
 
 
 def test_plain_config_needs_an_output_size(cfg):
@@ -84,8 +87,45 @@ def test_plain_config_needs_an_output_size(cfg):
     cfg.model.type = "ImageClassifier"
     with pytest.raises(InputError, match=r"no resizer .* give --output-size$"):
         make_probe(cfg, "mine")
-    spec = make_probe(cfg, "mine", (12, 16))
-    assert spec.arms[0].output_size == (12, 16)
+    (arm, *_) = make_probe(cfg, "mine", (12, 16)).spec.arms
+    assert arm.output_size == (12, 16)
+
+
+def test_keeps_the_imports_of_the_data(cfg):
+    cfg.custom_imports = dict(imports=["json"], allow_failed_imports=False)
+    for arm in make_probe(cfg, "mine").spec.arms:
+        assert arm.cfg.custom_imports.imports == ["mmresizer", "json"]
+
+
+def test_refuses_gray_images(cfg):
+    cfg.data_preprocessor = dict(mean=[127.0], std=[50.0], num_classes=8)
+    with pytest.raises(InputError, match=r"3 channels, but .*mean is \[127.0\]"):
+        make_probe(cfg, "mine")
+
+
+def test_needs_no_test_data(cfg):
+    cfg.test_dataloader.dataset = dict(type="CustomDataset", data_root="nowhere")
+    for arm in make_probe(cfg, "mine").spec.arms:
+        assert arm.cfg.test_dataloader.dataset == arm.cfg.val_dataloader.dataset
+
+
+def test_refuses_several_classes_of_an_image(cfg, tmp_path):
+    ann_file = tmp_path / "labels.json"
+    images = [
+        dict(img_path="a.jpg", gt_label=[0, 2]),
+        dict(img_path="b.jpg", gt_label=[1]),
+    ]
+    content = dict(metainfo=dict(classes=["a", "b", "c"]), data_list=images)
+    ann_file.write_text(json.dumps(content))
+    cfg.val_dataloader.dataset = dict(
+        type="MultiLabelDataset",
+        ann_file=str(ann_file),
+        pipeline=[dict(type="Resize", scale=96), dict(type="PackInputs")],
+    )
+    with pytest.raises(
+        InputError, match=r"val_dataloader.dataset .*one class for each|cannot load val"
+    ):
+        make_probe(cfg, "mine")
 
 
 @pytest.mark.parametrize(
@@ -127,17 +167,23 @@ def test_refuses_other_tasks():
 
 
 @pytest.mark.parametrize(
-    ("input_size", "output_size", "full"),
+    ("input_size", "output_size", "full", "imagenet_stem"),
     [
-        ((96, 96), (12, 12), (96, 96)),
-        ((448, 448), (28, 28), (224, 224)),
-        ((300, 600), (30, 60), (158, 317)),  # as many pixels as 224 x 224
-        ((448, 448), (150, 150), (300, 300)),  # twice the output
-        ((448, 448), (336, 336), (448, 448)),
+        ((96, 96), (12, 12), (96, 96), True),
+        ((448, 448), (28, 28), (224, 224), True),
+        ((300, 600), (30, 60), (158, 317), True),  # as many pixels as 224 x 224
+        ((448, 448), (150, 150), (300, 300), True),  # twice the output
+        ((448, 448), (336, 336), (448, 448), True),
+        ((1000, 100), (200, 100), (1000, 100), True),  # no narrower than the output
+        # A stem of stride 4 would see fewer positions than the output has.
+        ((64, 64), (48, 48), (64, 64), False),
+        ((200, 200), (40, 40), (200, 200), True),
+        ((160, 160), (50, 50), (100, 100), False),
+        ((160, 160), (41, 41), (96, 96), False),
     ],
 )
-def test_full_size(input_size, output_size, full):
-    assert find_full_size(input_size, output_size) == full
+def test_full_size(input_size, output_size, full, imagenet_stem):
+    assert find_full_size(input_size, output_size) == (full, imagenet_stem)
 
 
 def summarize(loss, gain, full=80.0):
@@ -152,37 +198,67 @@ def summarize(loss, gain, full=80.0):
             dict(arm=arm, baseline="antialiased", difference=list(difference))
             for arm, difference in differences.items()
         ],
+        failures=[],
     )
+
+
+def find_answer(text):
+    (line,) = [line for line in text.splitlines() if line.startswith("**")]
+    return line.strip("*")
 
 
 @pytest.mark.parametrize(
     ("loss", "gain", "answer"),
     [
-        ((10, 8, 12), (4, 1, 7), "A resizer pays here: it wins 40 % of the loss back."),
+        (
+            (10, 8, 12),
+            (4, 1, 7),
+            r"pays here: .* 4.0 points \(1.0 to 7.0\) of 10.0 back",
+        ),
         ((10, 8, 12), (4, -1, 9), "no gain .*at most 9.0 points.*larger image"),
         ((10, 8, 12), (-4, -7, -1), r"at most 0.0 points.* It does harm"),
-        ((1, 0.5, 1.9), (0, -1, 1), "Nothing to win: the loss is below 2 points"),
+        (
+            (1, 0.5, 1.9),
+            (0, -1, 1),
+            "Nothing to win: resizing loses less than 2 points",
+        ),
+        ((1, 0.5, 1.9), (1, 0.5, 1.5), "Nothing to win: resizing loses less than 2"),
         ((1, -1, 3.4), (0, -1, 1), "from zero. It may be up to 3.4 points"),
-        ((1, -1, 3), (2, 1, 3), "gains here, though no loss .* adds capacity"),
+        ((1, -1, 3), (2, 1, 3), r"wins 2.0 points \(1.0 to 3.0\) here.* adds capacity"),
     ],
 )
 def test_answer(loss, gain, answer):
-    text = explain_probe(summarize(loss, gain), num_classes=6)
-    (line,) = [line for line in text.splitlines() if line.startswith("**")]
-    assert re.search(answer, line), line
+    text = explain_probe(summarize(loss, gain), chance=20.0)
+    assert re.search(answer, find_answer(text)), text
     low, high = (f"{value:+.1f}" for value in loss[1:])
     assert f"{loss[0]:+.1f} ({low} to {high})" in text
 
 
-def test_no_answer_from_models_that_learn_nothing():
-    text = explain_probe(summarize((10, 8, 12), (4, 1, 7), full=20.0), num_classes=6)
-    assert "No answer: the small models hardly learn this task (20.0 %" in text
+@pytest.mark.parametrize(
+    ("full", "chance", "learned"),
+    [
+        (97.0, 50.0, True),  # two classes
+        (59.0, 50.0, False),
+        (61.0, 50.0, True),
+        (91.0, 90.0, False),  # most images are of one class
+        (1.0, 0.1, False),  # a thousand classes
+        (30.0, 0.1, True),
+    ],
+)
+def test_models_that_learn_nothing_give_no_answer(full, chance, learned):
+    answer = find_answer(explain_probe(summarize((1, 0, 1.5), (0, 0, 0), full), chance))
+    said = f"No answer: at the full size the small model reaches {full:.1f} %"
+    assert answer.startswith("Nothing to win" if learned else said)
 
 
-def test_no_answer_from_too_few_runs():
+def test_tells_of_runs_that_failed():
     summary = summarize((10, 8, 12), (4, 1, 7))
+    summary["failures"] = [dict(arm="learned", seed=2, reason="no space")]
+    text = explain_probe(summary, 20.0)
+    assert "do not count: 1, such as learned, seed 2 (no space)." in text
     del summary["differences"][1]
-    assert explain_probe(summary, 6).endswith("No answer: too few runs have finished.")
+    answer = find_answer(explain_probe(summary, 20.0))
+    assert answer == "No answer: too few runs have finished."
 
 
 @pytest.mark.slow

@@ -53,6 +53,13 @@ def test_arms_share_all_but_their_own_settings(load):
     assert bilinear.cfg.optim_wrapper.optimizer.lr == 2e-3
 
 
+def test_output_size_of_an_arm(load):
+    larger = dict(name="larger", baseline=True, output_size=48)
+    arms = load(arms=[larger, LEARNED, dict(LEARNED, name="matched", output_size=32)])
+    assert [arm.output_size for arm in arms.arms] == [(48, 48), (24, 24), (32, 32)]
+    assert arms.arms[0].cfg.model.resizer.output_size == 48
+
+
 def test_stage1_has_its_own_options(load):
     spec = load(stage1=dict(options={"train_cfg.max_epochs": 5}))
     assert spec.stage1.train_cfg.max_epochs == 5
@@ -171,6 +178,14 @@ def test_holdout_is_a_part_of_the_training_set(load):
         (
             dict(arms=[BILINEAR, dict(name="big", resizer=dict(output_size=48))]),
             "arm 'big' has the output size 48x48, but 'bilinear' has 24x24",
+        ),
+        (
+            dict(arms=[dict(name="big", output_size=48, match_flops="learned")]),
+            "arm 'big' must have match_flops or output_size, and not both",
+        ),
+        (
+            dict(arms=[BILINEAR, dict(name="big", output_size=0)]),
+            "output_size must be a positive int.*got 0",
         ),
         (
             dict(arms=[BILINEAR, dict(name="big", match_flops="lerned")]),

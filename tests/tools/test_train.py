@@ -246,6 +246,12 @@ def test_mixed_precision(run_tool, demo_config, tmp_path, dtype):
         assert status == 0, output
         losses.append(float(re.search(r"loss: ([\d.]+)", output)[1]))
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    trained = load_config(str(tmp_path / dtype / config.name)).optim_wrapper
+    wrappers = dict(
+        float16=dict(type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic"),
+        bfloat16=dict(type="mmresizer.BFloat16OptimWrapper"),
+    )
+    assert {k: v for k, v in trained.items() if k != "optimizer"} == wrappers[dtype]
     saved = torch.load(tmp_path / dtype / "epoch_2.pth", weights_only=False)
     assert all(v.isfinite().all() for v in saved["state_dict"].values())
 

@@ -155,6 +155,18 @@ def write_missing(folder: Path, lists: Mapping[str, Iterable[str]]) -> None:
                 file.replace(folder / name)
 
 
+def split_every(
+    groups: Iterable[Sequence[Path]], step: int
+) -> tuple[list[Path], list[Path]]:
+    """Splits classes: of each the first image and every ``step``-th are the second."""
+    first: list[Path] = []
+    second: list[Path] = []
+    for paths in groups:
+        for i, path in enumerate(paths):
+            (first if i % step else second).append(path)
+    return first, second
+
+
 def write_split(
     folder: Path,
     train: Sequence[Path],

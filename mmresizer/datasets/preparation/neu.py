@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmresizer.utils import InputError
 
-from .folders import check_images, write_split
+from .folders import check_images, split_every, write_split
 
 DEFECTS = (
     "crazing",
@@ -39,8 +39,7 @@ def prepare(folder: Path) -> str:
                 f"with a class of {', '.join(DEFECTS)}, but one is {path.name!r}"
             )
         classes[_name_class(path)].append(path)
-    val = [path for paths in classes.values() for path in paths[::_STEP]]
-    train = sorted(set(images) - set(val))
+    train, val = split_every(classes.values(), _STEP)
     report = write_split(
         folder, train, val, lambda path: DEFECTS.index(_name_class(path))
     )

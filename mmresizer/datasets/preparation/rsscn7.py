@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .folders import check_classes, describe_stray, is_image, write_split
+from .folders import check_classes, describe_stray, is_image, split_every, write_split
 
 SCENES = (
     "aGrass",
@@ -31,12 +31,14 @@ def prepare(folder: Path) -> str:
     """
     stray = check_classes(folder / "images", SCENES, _NUM_IMAGES)
     scenes = [
-        sorted(filter(is_image, (folder / "images" / name).iterdir()))
+        sorted(filter(is_image, (folder / "images" / name).rglob("*")))
         for name in SCENES
     ]
-    val = [path for paths in scenes for path in paths[::_STEP]]
-    train = [path for paths in scenes for path in paths if path not in set(val)]
+    train, val = split_every(scenes, _STEP)
     report = write_split(
-        folder, train, val, lambda path: SCENES.index(path.parent.name)
+        folder,
+        train,
+        val,
+        lambda path: SCENES.index(path.relative_to(folder / "images").parts[0]),
     )
     return f"{len(SCENES)} scenes, {report}{describe_stray(stray)}"
