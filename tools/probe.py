@@ -11,9 +11,10 @@ from pathlib import Path
 from mmresizer.comparison.cli import INTERRUPTED, add_executor_options, make_executor
 from mmresizer.comparison.compare import compare
 from mmresizer.comparison.probe import ProbeSize, explain_probe, make_probe
-from mmresizer.config.loading import load_named_config
+from mmresizer.config.loading import load_named_config, override_settings
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import add_config_options, image_size, positive_int
+from mmresizer.utils.errors import check_keys
 from mmresizer.utils.files import write_atomically
 
 from mmengine.logging import MMLogger
@@ -59,7 +60,10 @@ def main() -> int:
     executor = make_executor(args)
     # An optimizer tells the options of every parameter, and each arm has one.
     MMLogger.get_current_instance().setLevel("WARNING")
-    cfg = load_named_config(args.config, options=args.cfg_options)
+    cfg = load_named_config(args.config)
+    options = args.cfg_options or {}
+    check_keys("--cfg-options", [key.partition(".")[0] for key in options], cfg)
+    override_settings(cfg, options, args.config)
     name = Path(args.config.rpartition("::")[2]).stem
     size = ProbeSize(args.images, args.epochs, args.seeds)
     spec, chance = make_probe(cfg, name, args.output_size, size)

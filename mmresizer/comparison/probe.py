@@ -13,7 +13,7 @@ import numpy as np
 from mmengine.config import Config
 
 from mmresizer.analysis.costs import build_model_to_count, fixed_input_size, model_costs
-from mmresizer.config.data_checks import find_heads
+from mmresizer.config.data_checks import check_datasets, find_heads
 from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS, enter_scope
@@ -35,6 +35,7 @@ _STEM_STRIDE = 4
 _MAX_SIDE, _MAX_SIDE_CIFAR = 224, 96
 _WIDTH = 16
 _CHANNELS = 3
+_MIN_CLASSES = 2
 _BATCH_SIZE = 64
 _WARMUP_EPOCHS = 2
 # What nobody would change a model for, in points.
@@ -116,9 +117,15 @@ def make_probe(
             "the output size must be below the input size, "
             f"{_show(input_size)}, but is {_show(output_size)}"
         )
-    labels = [_draw_images(cfg, name, size.images) for name in DATALOADERS]
-    base = _make_config(cfg, size)
     num_classes = _find_num_classes(cfg, model)
+    data = {name: _load_data(cfg, name) for name in DATALOADERS}
+    check_datasets(
+        cfg,
+        model,
+        {split: data[f"{split}_dataloader"][0] for split in ("train", "val")},
+    )
+    labels = [_draw_images(cfg, name, *data[name], size.images) for name in DATALOADERS]
+    base = _make_config(cfg, size)
     arms = []
     for arm, (resizer, large) in _make_resizers(input_size, output_size).items():
         arm_cfg = deepcopy(base)
@@ -165,7 +172,12 @@ def _find_num_classes(cfg: Config, model: Any) -> int:
         raise InputError(
             "the config must say how many classes there are, as model.head.num_classes"
         )
-    return min(counts.values())
+    number = min(counts.values())
+    if number < _MIN_CLASSES:
+        raise InputError(
+            f"model.head.num_classes must be {_MIN_CLASSES} or more, but is {number}"
+        )
+    return number
 
 
 def _make_config(cfg: Config, size: ProbeSize) -> Config:
@@ -220,11 +232,12 @@ def _make_config(cfg: Config, size: ProbeSize) -> Config:
     return made
 
 
-def _draw_images(cfg: Config, name: str, count: int) -> np.ndarray:
-    """Lets a dataset have ``count`` of its images, drawn at random, the same always.
+def _load_data(cfg: Config, name: str) -> tuple[Any, np.ndarray]:
+    """Loads the dataset of a dataloader, as far as no image is read.
 
     Returns:
-        np.ndarray: Their labels.
+        tuple[Any, np.ndarray]: The dataset with all that its files list, and which of
+        these its config means.
     """
     dataset = cfg[name].dataset
     if "pipeline" not in dataset:
@@ -235,18 +248,29 @@ def _draw_images(cfg: Config, name: str, count: int) -> np.ndarray:
     known = dataset.pop("indices", None)
     try:
         built = DATASETS.build(deepcopy(dataset))
-        chosen = _resolve_indices(known, len(built))
-        labels = np.asarray([built.get_cat_ids(int(i)) for i in chosen])
+        return built, _resolve_indices(known, len(built))
     except Exception as e:  # whatever is wrong with the data
         reason = " ".join(str(e).split())
         raise InputError(f"cannot load {name}.dataset ({reason})") from e
-    if labels.ndim != 2 or labels.shape[1] != 1:
+
+
+def _draw_images(
+    cfg: Config, name: str, built: Any, chosen: np.ndarray, count: int
+) -> np.ndarray:
+    """Lets a dataset have ``count`` of its images, drawn at random, the same always.
+
+    Returns:
+        np.ndarray: Their labels.
+    """
+    labels = [built.get_cat_ids(int(i)) for i in chosen]
+    if any(len(each) != 1 for each in labels):
         raise InputError(f"{name}.dataset must have one class for each image")
-    if known is None and len(chosen) <= count:
-        return labels
-    drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
-    dataset.indices = chosen[drawn].tolist()
-    return labels[drawn]
+    drawn = np.arange(len(chosen))
+    if len(chosen) > count:
+        drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
+    if len(drawn) < len(built):
+        cfg[name].dataset.indices = chosen[drawn].tolist()
+    return np.asarray(labels)[drawn, 0]
 
 
 def _resolve_indices(known: Any, number: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,28 @@ def load_config(path: str, options: dict | None = None) -> Config:
         if "mmdet is not installed" in reason:
             reason += f"; {HOW_TO_INSTALL_MMDET}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
-    return _finish(cfg, path, options)
-
-
-def _finish(cfg: Config, name: str, options: dict | None) -> Config:
-    """Sets what every config has, and what the caller wants otherwise."""
     cfg.setdefault("launcher", "none")
+    override_settings(cfg, options, path)
+    return cfg
+
+
+def override_settings(cfg: Config, options: dict | None, name: str) -> None:
+    """Overrides settings of a config.
+
+    Args:
+        cfg (Config): The config.
+        options (dict, optional): Values by dotted key.
+        name (str): What the config is called, for the message.
+
+    Raises:
+        InputError: If they do not fit.
+    """
     try:
         cfg.merge_from_dict(options or {})
     except Exception as e:  # a name below a number, or a list that is too short
         raise InputError(
             f"{options} do not fit the config {name!r} ({describe_error(e)})"
         ) from e
-    return cfg
 
 
 def _import_classes(node: Any) -> None:
@@ -63,29 +73,34 @@ def _import_classes(node: Any) -> None:
             _import_classes(value)
 
 
-def load_named_config(
-    name: str, folder: str | os.PathLike = "", options: dict | None = None
-) -> Config:
+def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
     """Loads a config file, or ``package::family/file.py`` of an installed package.
 
     Args:
         name (str): The name.
         folder (str | os.PathLike): The folder that a file's path starts from. Defaults
             to "", the current one.
-        options (dict, optional): Values by dotted key that override the config's.
 
     Raises:
-        InputError: If there is no such config, it cannot be read, or the options do not
-            fit it.
+        InputError: If there is no such config or package, or it cannot be read.
     """
     if "::" not in name:
-        return load_config(os.path.join(folder, name), options)
+        return load_config(os.path.join(folder, name))
+    package = name.partition("::")[0]
+    # mmengine would install it, unasked.
+    if not package.isidentifier() or find_spec(package) is None:
+        hint = f"; {HOW_TO_INSTALL_MMDET}" if package == "mmdet" else ""
+        raise InputError(
+            f"the config {name!r} needs the package {package!r}, which is not "
+            f"installed{hint}"
+        )
     try:
         cfg = get_config(name)
         _import_classes(cfg._cfg_dict)
     except Exception as e:  # a missing package or file, or the config itself
         raise InputError(f"cannot read the config {name!r} ({one_line(e)})") from e
-    return _finish(cfg, name, options)
+    cfg.setdefault("launcher", "none")
+    return cfg
 
 
 def load_run_config(args: argparse.Namespace) -> Config:

@@ -97,6 +97,16 @@ def test_keeps_the_imports_of_the_data(cfg):
         assert arm.cfg.custom_imports.imports == ["mmresizer", "json"]
 
 
+def test_refuses_labels_that_do_not_fit(cfg):
+    """Before the first run, as training would in each."""
+    cfg.model.head.num_classes = 7
+    with pytest.raises(InputError, match="7"):
+        make_probe(cfg, "mine")
+    cfg.model.head.num_classes = 1
+    with pytest.raises(InputError, match="num_classes must be 2 or more, but is 1"):
+        make_probe(cfg, "mine")
+
+
 def test_refuses_gray_images(cfg):
     cfg.data_preprocessor = dict(mean=[127.0], std=[50.0], num_classes=8)
     with pytest.raises(InputError, match=r"3 channels, but .*mean is \[127.0\]"):
@@ -122,9 +132,7 @@ def test_refuses_several_classes_of_an_image(cfg, tmp_path):
         ann_file=str(ann_file),
         pipeline=[dict(type="Resize", scale=96), dict(type="PackInputs")],
     )
-    with pytest.raises(
-        InputError, match=r"val_dataloader.dataset .*one class for each|cannot load val"
-    ):
+    with pytest.raises(InputError, match=r"val|classes"):
         make_probe(cfg, "mine")
 
 
@@ -151,9 +159,9 @@ def test_refuses_wrapped_data(cfg):
 
 def test_refuses_missing_data():
     cfg = load_named_config(
-        "mmresizer::flowers/bilinearx4_resnet18_1xb32_flowers12_56px.py",
-        options={"train_dataloader.dataset.data_root": "nowhere"},
+        "mmresizer::flowers/bilinearx4_resnet18_1xb32_flowers12_56px.py"
     )
+    cfg.train_dataloader.dataset.data_root = "nowhere"
     with pytest.raises(InputError, match=r"train_dataloader.*nowhere"):
         make_probe(cfg, "mine")
 
@@ -281,6 +289,7 @@ def test_bad_options(run_tool, tmp_path):
         (("--output-size", "0"), "must be a size such as 224"),
         (("--output-size", "200"), "must be below the input size, 96x96"),
         (("--images", "none"), "must be a positive int, but got 'none'"),
+        (("--cfg-options", "train_dataloder.batch_size=8"), "key 'train_dataloder'"),
     ):
         status, output = run_tool("probe.py", DEMO, *arguments, cwd=tmp_path)
         assert status != 0
