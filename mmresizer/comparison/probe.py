@@ -103,9 +103,8 @@ def make_probe(
             f"{size.epochs}"
         )
     cfg = deepcopy(cfg)
-    # Nothing is tested.
-    for part in ("dataloader", "evaluator"):
-        cfg[f"test_{part}"] = deepcopy(cfg.get(f"val_{part}"))
+    # Nothing is tested; what says the size of images looks there.
+    cfg.test_dataloader = deepcopy(cfg.get("val_dataloader"))
     check_outline(cfg, "the config")
     enter_scope(cfg)
     input_size = fixed_input_size(cfg, "the config")
@@ -118,13 +117,12 @@ def make_probe(
             f"{_show(input_size)}, but is {_show(output_size)}"
         )
     num_classes = _find_num_classes(cfg, model)
-    data = {name: _load_data(cfg, name) for name in DATALOADERS}
-    check_datasets(
-        cfg,
-        model,
-        {split: data[f"{split}_dataloader"][0] for split in ("train", "val")},
-    )
-    labels = [_draw_images(cfg, name, *data[name], size.images) for name in DATALOADERS]
+    train, val, _ = DATALOADERS
+    data = {name: _load_data(cfg, name) for name in (train, val)}
+    check_datasets(cfg, model, dict(train=data[train][0], val=data[val][0]))
+    _draw_images(cfg, train, *data[train], size.images)
+    labels = _draw_images(cfg, val, *data[val], size.images)
+    cfg.test_dataloader = deepcopy(cfg.val_dataloader)
     base = _make_config(cfg, size)
     arms = []
     for arm, (resizer, large) in _make_resizers(input_size, output_size).items():
@@ -144,7 +142,7 @@ def make_probe(
         )
     seeds = list(range(size.seeds))
     spec = Spec(name, None, None, arms, seeds, _WARMUP_EPOCHS, holdout=None)
-    _, counts = np.unique(labels[1], return_counts=True)
+    _, counts = np.unique(labels, return_counts=True)
     return Probe(spec, 100 * counts.max() / counts.sum())
 
 
