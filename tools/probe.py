@@ -16,6 +16,7 @@ from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import add_config_options, image_size, positive_int
 from mmresizer.utils.errors import check_keys
 from mmresizer.utils.files import write_atomically
+from mmresizer.utils.tables import show_size
 
 from mmengine.logging import MMLogger
 
@@ -67,7 +68,7 @@ def main() -> int:
     name = Path(args.config.rpartition("::")[2]).stem
     size = ProbeSize(args.images, args.epochs, args.seeds)
     spec, chance = make_probe(cfg, name, args.output_size, size)
-    output = "x".join(map(str, spec.arms[0].output_size))
+    output = show_size(spec.arms[0].output_size)
     question = f"{name}_{output}px_{size.images}x{size.epochs}"
     work_dir = args.work_dir or os.path.join("work_dirs", "probe", question)
     summary = compare(spec, work_dir, executor)

@@ -14,7 +14,7 @@ from mmresizer.config.loading import load_config
 from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import check_device, describe_machine
-from mmresizer.utils.tables import write_csv
+from mmresizer.utils.tables import show_size, write_csv
 
 from .costs import check_input_size, fixed_input_size
 from .detector_costs import take_images_alone
@@ -119,7 +119,7 @@ def _measure(
     plain, learned = (1e3 * median(t) / batch_size for t in zip(*times, strict=True))
     return PairMeasurement(
         config=Path(path).stem,
-        input="x".join(map(str, size)),
+        input=show_size(size),
         batch=batch_size,
         baseline_ms=round(plain, 3),
         ms=round(learned, 3),

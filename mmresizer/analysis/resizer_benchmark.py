@@ -33,7 +33,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_keys
 from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.processes import kill_process, start_process
-from mmresizer.utils.tables import make_row, make_table, write_csv
+from mmresizer.utils.tables import make_row, make_table, show_size, write_csv
 
 from .timing import time_in_turns
 
@@ -332,8 +332,8 @@ class _Case:
                     batch=self.batch,
                     resizer=" ".join(f"{k}={v}" for k, v in self.arguments.items()),
                     load=self.load,
-                    input="x".join(map(str, self.input_size)),
-                    output="x".join(map(str, self.output_size)),
+                    input=show_size(self.input_size),
+                    output=show_size(self.output_size),
                     ms=1e3 * times[arm] / self.batch,
                     speedup=times[REFERENCE] / times[arm],
                     peak_mib=peak,

@@ -26,7 +26,7 @@ from mmresizer.config.data_checks import check_datasets
 from mmresizer.models import IQAHead
 from mmresizer.models.utils import check_initial_weights
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_keys
+from mmresizer.utils.errors import check_keys, one_line
 
 from .runs import named_weights
 from .schema import check_is_file
@@ -226,7 +226,7 @@ def _attempt(
     try:
         return build()
     except Exception as e:  # whatever a constructor raises on its arguments
-        reason = " ".join(str(e).split())
+        reason = one_line(e)
         unknown = re.search(r"unexpected keyword argument '(\w+)'", reason)
         if accepted and unknown and unknown[1] in part:
             check_keys(what, unknown.groups(), sorted(accepted))

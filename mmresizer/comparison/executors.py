@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import one_line
 from mmresizer.utils.processes import kill_process, start_process
 
 from .runs import LOG, Run
@@ -94,8 +95,7 @@ class RayExecutor:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as e:
-            reason = " ".join(str(e).split())
-            raise InputError(f"cannot reach Ray at {address!r} ({reason})") from e
+            raise InputError(f"cannot reach Ray at {address!r} ({one_line(e)})") from e
         if gpus is None:
             gpus = min(1, ray.cluster_resources().get("GPU", 0))
         self._cpus, self._gpus = cpus, gpus

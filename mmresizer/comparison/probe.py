@@ -18,12 +18,14 @@ from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import DATASETS, enter_scope
 from mmresizer.utils import InputError
-from mmresizer.utils.tables import make_table
+from mmresizer.utils.errors import one_line
+from mmresizer.utils.tables import make_table, show_size
 
 from .arm import Arm
 from .dry_build import DATALOADERS, check_outline, dry_build
 from .overview import show_difference, show_interval
 from .spec import Spec
+from .statistics import MIN_SEEDS, Interval
 
 ANTIALIASED, BILINEAR = "antialiased", "bilinear"
 LEARNED, FULL = "learned", "full size"
@@ -95,8 +97,10 @@ def make_probe(
             class each, or the output size is not below the input size.
     """
     size = size or ProbeSize()
-    if size.seeds < 2:
-        raise InputError(f"seeds must be 2 or more, for an interval, got {size.seeds}")
+    if size.seeds < MIN_SEEDS:
+        raise InputError(
+            f"seeds must be {MIN_SEEDS} or more, for an interval, got {size.seeds}"
+        )
     if size.epochs <= _WARMUP_EPOCHS:
         raise InputError(
             f"epochs must be above {_WARMUP_EPOCHS}, those of the warm-up, but got "
@@ -114,7 +118,7 @@ def make_probe(
     if not _is_smaller(output_size, input_size):
         raise InputError(
             "the output size must be below the input size, "
-            f"{_show(input_size)}, but is {_show(output_size)}"
+            f"{show_size(input_size)}, but is {show_size(output_size)}"
         )
     num_classes = _find_num_classes(cfg, model)
     train, val, _ = DATALOADERS
@@ -158,10 +162,6 @@ def _find_output_size(model: Any, input_size: tuple[int, int]) -> tuple[int, int
 
 def _is_smaller(output: tuple[int, int], input: tuple[int, int]) -> bool:
     return output != input and all(o <= i for o, i in zip(output, input, strict=True))
-
-
-def _show(size: tuple[int, int]) -> str:
-    return "{}x{}".format(*size)
 
 
 def _find_num_classes(cfg: Config, model: Any) -> int:
@@ -248,8 +248,7 @@ def _load_data(cfg: Config, name: str) -> tuple[Any, np.ndarray]:
         built = DATASETS.build(deepcopy(dataset))
         return built, _resolve_indices(known, len(built))
     except Exception as e:  # whatever is wrong with the data
-        reason = " ".join(str(e).split())
-        raise InputError(f"cannot load {name}.dataset ({reason})") from e
+        raise InputError(f"cannot load {name}.dataset ({one_line(e)})") from e
 
 
 def _draw_images(
@@ -260,15 +259,15 @@ def _draw_images(
     Returns:
         np.ndarray: Their labels.
     """
+    if len(chosen) > count:
+        drawn = np.random.default_rng(0).permutation(len(chosen))[:count]
+        chosen = chosen[np.sort(drawn)]
+    if len(chosen) < len(built):
+        cfg[name].dataset.indices = chosen.tolist()
     labels = [built.get_cat_ids(int(i)) for i in chosen]
     if any(len(each) != 1 for each in labels):
         raise InputError(f"{name}.dataset must have one class for each image")
-    drawn = np.arange(len(chosen))
-    if len(chosen) > count:
-        drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
-    if len(drawn) < len(built):
-        cfg[name].dataset.indices = chosen[drawn].tolist()
-    return np.asarray(labels)[drawn, 0]
+    return np.asarray(labels)[:, 0]
 
 
 def _resolve_indices(known: Any, number: int) -> np.ndarray:
@@ -366,14 +365,6 @@ def find_full_size(
     return shrink(_MAX_SIDE_CIFAR), False
 
 
-class _Finding(NamedTuple):
-    """A difference of two arms: mean and interval, in points."""
-
-    mean: float
-    low: float
-    high: float
-
-
 def explain_probe(summary: dict[str, Any], chance: float) -> str:
     """Says what a probe found.
 
@@ -396,7 +387,7 @@ def explain_probe(summary: dict[str, Any], chance: float) -> str:
     ]
     parts = [make_table(("arm", "output", "top-1 (%)", "GMAC"), rows)]
     found = {
-        row["arm"]: _Finding(*row["difference"])
+        row["arm"]: Interval(*row["difference"])
         for row in summary["differences"]
         if row["baseline"] == ANTIALIASED
     }
@@ -426,7 +417,7 @@ def explain_probe(summary: dict[str, Any], chance: float) -> str:
     return "\n\n".join(parts)
 
 
-def _answer(loss: _Finding, gain: _Finding, full: float, chance: float) -> str:
+def _answer(loss: Interval, gain: Interval, full: float, chance: float) -> str:
     if full - chance < _LEARNED_SHARE * (100 - chance):
         return (
             f"No answer: at the full size the small model reaches {full:.1f} %, where "

@@ -25,6 +25,7 @@ from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
 from mmresizer.utils.files import write_atomically
 from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import show_size
 from mmresizer.visualization import draw_resizers
 
 from .arm import Arm
@@ -150,9 +151,9 @@ def write_arms(spec: Spec, folder: Path) -> None:
                 arm=arm.name,
                 baseline=arm.baseline,
                 base=arm.base,
-                input="x".join(map(str, arm.input_size)),
+                input=show_size(arm.input_size),
                 input_size=arm.input_size[0],
-                output="x".join(map(str, arm.output_size)),
+                output=show_size(arm.output_size),
                 resizer_params=costs.resizer.parameters,
                 params=costs.total.parameters,
                 resizer_gmac=round(costs.resizer.macs / 1e9, 4),

@@ -14,6 +14,8 @@ from mmresizer.analysis.costs import fixed_input_size, input_size, model_costs
 from mmresizer.config.loading import load_named_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import one_line
+from mmresizer.utils.tables import show_size
 
 from .arm import Arm
 from .dry_build import DATALOADERS, check_outline, dry_build, takes_all_in_order
@@ -116,8 +118,7 @@ def _configure(
         try:
             cfg.merge_from_dict(deepcopy(values or {}))
         except (TypeError, KeyError, AttributeError) as e:
-            reason = " ".join(str(e).split())
-            raise InputError(f"{what} do not fit the config ({reason})") from e
+            raise InputError(f"{what} do not fit the config ({one_line(e)})") from e
     check_outline(cfg, who)
     if file.holdout is not None:
         _hold_out(cfg, file.holdout)
@@ -220,7 +221,7 @@ def _resolve(entry: ArmEntry, base: str, cfg: Config, start: str | None) -> Arm:
 def _check_same_output(arms: list[Arm]) -> None:
     for arm in arms:
         if arm.output_size != arms[0].output_size:
-            size, first = ("{}x{}".format(*a.output_size) for a in (arm, arms[0]))
+            size, first = (show_size(each.output_size) for each in (arm, arms[0]))
             raise InputError(
                 f"arm {arm.name!r} has the output size {size}, but {arms[0].name!r} "
                 f"has {first}: an arm differs in it only with match_flops or "

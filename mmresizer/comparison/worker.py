@@ -12,6 +12,7 @@ from mmresizer.apis.training import train_model
 from mmresizer.config.loading import load_config
 from mmresizer.engine import DivergedError
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import one_line
 from mmresizer.utils.machine import describe_machine
 
 from .runs import RECORD, WEIGHTS, end_run, weights_digest
@@ -56,7 +57,7 @@ def train_run(folder: Path, fingerprint: str, threads: int | None = None) -> str
         end_run(folder, fingerprint, "diverged", str(e))
         return "diverged"
     except Exception as e:  # whatever it is, the other runs go on
-        reason = " ".join(str(e).split())
+        reason = one_line(e)
         if not isinstance(e, InputError):
             reason = f"{type(e).__name__}: {reason}"
         end_run(folder, fingerprint, "failed", reason)

@@ -30,6 +30,11 @@ def make_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def show_size(size: Sequence[int]) -> str:
+    """Writes height and width of an image as HxW."""
+    return "x".join(map(str, size))
+
+
 def fill_page(page: Path, table: str) -> str:
     """Returns the text of a page with a new table between its marks.
 

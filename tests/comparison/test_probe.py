@@ -100,7 +100,7 @@ def test_keeps_the_imports_of_the_data(cfg):
 def test_refuses_labels_that_do_not_fit(cfg):
     """Before the first run, as training would in each."""
     cfg.model.head.num_classes = 7
-    with pytest.raises(InputError, match="7"):
+    with pytest.raises(InputError, match=r"has 8 classes .*num_classes is 7$"):
         make_probe(cfg, "mine")
     cfg.model.head.num_classes = 1
     with pytest.raises(InputError, match="num_classes must be 2 or more, but is 1"):
@@ -121,18 +121,20 @@ def test_needs_no_test_data(cfg):
 
 def test_refuses_several_classes_of_an_image(cfg, tmp_path):
     ann_file = tmp_path / "labels.json"
-    images = [
-        dict(img_path="a.jpg", gt_label=[0, 2]),
-        dict(img_path="b.jpg", gt_label=[1]),
-    ]
-    content = dict(metainfo=dict(classes=["a", "b", "c"]), data_list=images)
+    # The same classes as for training, each with images.
+    images = [dict(img_path=f"{i}.jpg", gt_label=[i]) for i in range(8)]
+    images[3]["gt_label"] = [3, 5]
+    classes = list(DATASETS.build(cfg.train_dataloader.dataset).CLASSES)
+    content = dict(metainfo=dict(classes=classes), data_list=images)
     ann_file.write_text(json.dumps(content))
     cfg.val_dataloader.dataset = dict(
         type="MultiLabelDataset",
         ann_file=str(ann_file),
         pipeline=[dict(type="Resize", scale=96), dict(type="PackInputs")],
     )
-    with pytest.raises(InputError, match=r"val|classes"):
+    with pytest.raises(
+        InputError, match=r"^val_dataloader.* one class for each image$"
+    ):
         make_probe(cfg, "mine")
 
 

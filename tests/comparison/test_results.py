@@ -8,10 +8,12 @@ import pytest
 
 from conftest import ROOT
 from mmresizer.comparison.overview import render_overview, render_steadiness
+from mmresizer.comparison.probe import explain_probe
 from mmresizer.comparison.report import write_report
 from mmresizer.config.loading import load_config
 
 RESULTS = ROOT / "comparisons" / "results"
+PROBES = sorted((ROOT / "comparisons" / "probes").iterdir())
 SPECS = {
     path.stem: path
     for folder in ("comparisons", "projects/search")
@@ -51,6 +53,16 @@ def test_published_tables_come_from_the_csv_files(folder, tmp_path):
     assert list(arms.arm) == get_names(spec)
 
 
+@pytest.mark.parametrize("folder", PROBES, ids=[folder.name for folder in PROBES])
+def test_published_probes_come_from_the_csv_files(folder, tmp_path):
+    for name in ("results.csv", "runs.csv", "arms.csv", "facts.json"):
+        shutil.copy(folder / name, tmp_path)
+    summary = write_report(tmp_path)
+    # In all of them the small models learn.
+    answer = explain_probe(summary, chance=20.0)
+    assert (folder / "probe.md").read_text() == f"# {summary['name']}\n\n{answer}\n"
+
+
 def get_names(spec):
     sweep = spec.get("sweep", dict(arms=[], input_sizes=[]))
     names = []
@@ -63,6 +75,7 @@ def get_names(spec):
 
 def test_finds_the_specs():
     assert len(SPECS) >= 10
+    assert len(PROBES) >= 2
 
 
 @pytest.mark.parametrize("path", SPECS.values(), ids=SPECS)

@@ -15,7 +15,7 @@ from mmresizer.config.loading import load_config
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_config_options, image_size, positive_int
-from mmresizer.utils.tables import make_table
+from mmresizer.utils.tables import make_table, show_size
 
 from torch import nn
 
@@ -40,10 +40,6 @@ input."""
 Size = tuple[int, int]
 
 
-def _show_size(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
 def _giga(count: int) -> str:
     return f"{count / 1e9:.4f}"
 
@@ -60,7 +56,7 @@ def _show_costs(size: Size, costs: ModelCosts) -> str:
     parts |= {"total": costs.total}
     return make_table(
         [
-            f"input {_show_size(size)}",
+            f"input {show_size(size)}",
             "parameters",
             "GMAC",
             "GMAC as in the paper",
@@ -94,12 +90,12 @@ def _show_inputs(model: nn.Module, sizes: Iterable[Size], may_refuse: bool) -> s
             rest = total - added
             percent = f"{100 * added / rest:.1f}" if rest else "-"
             seen = get_resizer(model).get_output_size(size)
-            cells = [_show_size(seen), _giga(added), _giga(total), percent]
+            cells = [show_size(seen), _giga(added), _giga(total), percent]
         try:
             cells.append(_giga(macs_without_resizer(model, size)))
         except InputError:
             cells.append("-")
-        rows.append([_show_size(size), *cells])
+        rows.append([show_size(size), *cells])
     return make_table(INPUTS_HEADER, rows)
 
 

@@ -2,21 +2,8 @@
 _base_ = ["sgd_30e.py"]
 
 param_scheduler = [
-    dict(
-        type="LinearLR",
-        start_factor=0.1,
-        by_epoch=True,
-        begin=0,
-        end=2,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type="CosineAnnealingLR",
-        by_epoch=True,
-        begin=2,
-        end=20,
-        convert_to_iter_based=True,
-    ),
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=20),
 ]
 
 train_cfg = dict(max_epochs=20)
