@@ -1,10 +1,10 @@
 """Detectors against their baseline: average precision, with intervals over seeds."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, ClassVar
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -31,15 +31,23 @@ from .statistics import MIN_SEEDS, mean_interval
 
 _METRICS = ("mAP", "mAP_50", "mAP_s", "mAP_m", "mAP_l")
 _RECORDED = {name: f"coco/bbox_{name}" for name in _METRICS}
+# What CocoMetric has in addition with `classwise=True`, for each class.
+_CLASS_AP = "coco/{}_precision"
+_CLASS_COLUMN = "mAP of "
 _BATCH = 4  # images, for the latency
 
 
 class DetectorRun(Run):
     """One training run of a detector, validated after the last epoch alone."""
 
-    recorder: ClassVar[dict] = dict(
-        type="mmresizer.RecordMetricsHook", metrics=[*_RECORDED.values()]
-    )
+    @property
+    def recorder(self) -> dict[str, Any]:
+        """Records AP, by size too, and by class if the config's evaluator does."""
+        classes = [_CLASS_AP.format("*")] * self.cfg.val_evaluator.get("classwise", 0)
+        return dict(
+            type="mmresizer.RecordMetricsHook",
+            metrics=[*_RECORDED.values(), *classes],
+        )
 
     @property
     def first_validation(self) -> int:
@@ -124,6 +132,7 @@ def _compare(
             "config": name,
             "seed": run.seed,
             **{metric: ends[run][recorded] for metric, recorded in _RECORDED.items()},
+            **_class_precisions(ends[run]),
             **costs[name],
             **{key: ends[run][key] for key in ("machine", "date")},
         }
@@ -134,6 +143,16 @@ def _compare(
     write_csv(folder / "results.csv", rows)
     write_atomically(folder / "summary.md", summarize(folder / "results.csv"))
     return rows
+
+
+def _class_precisions(end: Mapping[str, Any]) -> dict[str, float]:
+    """Returns what the metrics of a run say about classes, by column of the table."""
+    before, after = _CLASS_AP.split("{}")
+    return {
+        f"{_CLASS_COLUMN}{name.removeprefix(before).removesuffix(after)}": value
+        for name, value in end.items()
+        if name.startswith(before) and name.endswith(after)
+    }
 
 
 def summarize(path: Path) -> str:
@@ -185,6 +204,11 @@ def _render(
             ]
         )
     costs = ("parameters", "GMAC (resizer)", "latency ratio")
+    classes = [column for column in first if column.startswith(_CLASS_COLUMN)]
+    by_class = [
+        [name, *(show_interval([*mean_interval(values(name, c))]) for c in classes)]
+        for name in arms
+    ]
     paired = []
     for name in others:
         intervals = [mean_interval(differences(name, metric)) for metric in metrics]
@@ -206,8 +230,16 @@ In points, paired by seed.
 
 {make_table(("config", *names), paired)}
 
-{first["machine"]}, {first["date"]}.
+{_show_classes(classes, by_class)}{first["machine"]}, {first["date"]}.
 """
+
+
+def _show_classes(classes: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Makes a section of the page; it is empty if no class was measured."""
+    if not classes:
+        return ""
+    names = [column.removeprefix(_CLASS_COLUMN) for column in classes]
+    return f"## By class\n\nmAP (%).\n\n{make_table(('config', *names), rows)}\n\n"
 
 
 def _load(path: str) -> Config:

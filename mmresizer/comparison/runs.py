@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -33,7 +33,6 @@ class Run:
     Subclasses say what is different for other models.
 
     Attributes:
-        recorder (dict): Config of the hook that writes what the run has reached.
         arm (str): Name of the arm, or "stage1".
         seed (int): Seed of the comparison.
         folder (Path): For its config, log, record and weights.
@@ -41,8 +40,6 @@ class Run:
         parent (Run, optional): The run whose weights it starts from.
         checkpoint (str, optional): The file of weights that it starts from.
     """
-
-    recorder: ClassVar[dict] = dict(type="mmresizer.RecordRunHook")
 
     arm: str
     seed: int
@@ -55,6 +52,11 @@ class Run:
     def title(self) -> str:
         """The run in words."""
         return f"{self.arm}, seed {self.seed}"
+
+    @property
+    def recorder(self) -> dict[str, Any]:
+        """Config of the hook that writes what the run has reached."""
+        return dict(type="mmresizer.RecordRunHook")
 
     @property
     def epochs(self) -> int:
@@ -190,8 +192,9 @@ class Run:
         # With worker processes the random numbers of the images are the workers' own,
         # and the same for all arms; the model draws from the main process.
         loader = cfg.train_dataloader
-        dataset = find_class(DATASETS, loader.dataset.get("type"))
-        if not getattr(dataset, "keeps_own_rng", False):
+        dataset = loader.dataset.get("dataset", loader.dataset)  # inside a wrapper
+        kind = find_class(DATASETS, dataset.get("type"))
+        if not getattr(kind, "keeps_own_rng", False):
             loader.num_workers = max(1, loader.get("num_workers", 0))
             loader.persistent_workers = True
         cfg.custom_hooks = [

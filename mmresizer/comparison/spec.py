@@ -173,7 +173,7 @@ def _hold_out(cfg: Config, holdout: Holdout) -> None:
         )
     val = deepcopy(train)
     val.pipeline = cfg.val_dataloader.dataset.pipeline
-    split = dict(type="KFoldDataset", **vars(holdout), seed=0)
+    split = dict(type="mmresizer.KFoldDataset", **vars(holdout), seed=0)
     cfg.train_dataloader.dataset = dict(**split, dataset=train, test_mode=False)
     for name in DATALOADERS[1:]:
         cfg[name].dataset = dict(**split, dataset=deepcopy(val), test_mode=True)

@@ -7,6 +7,7 @@ from .fine_textures import FineTextures
 from .imagenette import Imagenette
 from .imagewoof import Imagewoof
 from .in_memory_images import InMemoryImages
+from .k_fold_dataset import KFoldDataset
 from .samplers import SameShapeBatchSampler
 from .transforms import AspectRatioResize, LoadImageFromFile
 
@@ -19,6 +20,7 @@ __all__ = [
     "Imagenette",
     "Imagewoof",
     "InMemoryImages",
+    "KFoldDataset",
     "LoadImageFromFile",
     "SameShapeBatchSampler",
     "read_ratings",

@@ -34,8 +34,9 @@ class InMemoryImages(CustomDataset):
     Args:
         image_size (int): Height and width, in pixels, that ``pipeline`` delivers.
         pipeline (Sequence[dict]): Transforms that load an image. None is random.
-        max_shift (int): Training images are shifted by up to this number of pixels
-            each way, the border reflected. Defaults to 0.
+        max_shift (int): Images are shifted by up to this number of pixels each way, the
+            border reflected. With ``test_mode=True`` they are neither shifted nor
+            flipped. Defaults to 0.
         flips (Sequence[str]): Any of "horizontal", "vertical" and "transpose". Each is
             made with probability 1/2. Defaults to none.
         cache_dir (str, optional): Folder for the decoded images, which the next process
@@ -101,16 +102,17 @@ class InMemoryImages(CustomDataset):
         images, size = self.images, self.image_size
         count = len(indices)
         rows = cols = torch.arange(size).expand(count, size)
-        if self.max_shift:
+        flips = () if self.test_mode else self.flips
+        if self.max_shift and not self.test_mode:
             rows, cols = (_reflect(rows + self._shifts(count), size) for _ in range(2))
-        if "vertical" in self.flips:
+        if "vertical" in flips:
             rows = torch.where(self._coins(count), rows.flip(1), rows)
-        if "horizontal" in self.flips:
+        if "horizontal" in flips:
             cols = torch.where(self._coins(count), cols.flip(1), cols)
         chosen = torch.as_tensor(indices)
         where = (chosen[:, None, None], rows[:, :, None], cols[:, None])
         batch = images[tuple(index.to(self.device) for index in where)]
-        if "transpose" in self.flips:
+        if "transpose" in flips:
             coins = self._coins(count)[..., None, None].to(self.device)
             batch = torch.where(coins, batch.transpose(1, 2), batch)
         samples = [self._samples[i] for i in indices]

@@ -75,6 +75,7 @@ def test_a_run_is_validated_at_its_end(tmp_path):
         dict(
             train_cfg=dict(max_epochs=8, val_interval=4),
             train_dataloader=dict(num_workers=1, dataset=dict(type="CocoDataset")),
+            val_evaluator=dict(type="CocoMetric"),
         )
     )
     run = DetectorRun("resizer", 2, tmp_path / "run", cfg)
@@ -117,3 +118,31 @@ def test_refuses_a_config_before_anything_is_trained(tmp_path, lines, expected):
     with pytest.raises(InputError, match=expected):
         compare_detectors([CONFIGS[0], str(other)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_classes_have_a_table_of_their_own(tmp_path):
+    columns = ["mAP of pin-hole", "mAP of open"]
+    fields = FIELDS.replace("parameters", f"{','.join(columns)},parameters")
+    lines = [
+        f"{name},{seed},0.1,0.1,0.1,0.1,0.1,{value},0.5,1000,0.5,0.1,1.5,m,d\n"
+        for name, seed, value in [
+            ("a", 0, 0.1),
+            ("a", 1, 0.2),
+            ("b", 0, 0),
+            ("b", 1, 0),
+        ]
+    ]
+    path = tmp_path / "results.csv"
+    path.write_text(fields + "".join(lines))
+    page = summarize(path)
+    assert "| config | pin-hole | open |" in page
+    assert "| a | 15.0 ± 63.5 | 50.0 ± 0.0 |" in page
+
+
+@pytest.mark.parametrize("classwise", [True, False])
+def test_classes_are_recorded_if_they_are_measured(tmp_path, classwise):
+    evaluator = dict(type="CocoMetric", classwise=classwise)
+    cfg = Config(dict(val_evaluator=evaluator))
+    recorded = DetectorRun("a", 0, tmp_path, cfg).recorder["metrics"]
+    assert ("coco/*_precision" in recorded) is classwise
+    assert "coco/bbox_mAP_s" in recorded

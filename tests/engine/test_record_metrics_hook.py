@@ -37,3 +37,12 @@ def test_ends_a_run_that_diverges(hook):
     message = r"the loss became nan in epoch 2, iteration 4"
     with pytest.raises(DivergedError, match=message):
         hook.after_train_iter(RUNNER, 3, outputs=dict(loss=torch.tensor(torch.nan)))
+
+
+def test_patterns_record_all_that_they_fit(tmp_path):
+    hook = RecordMetricsHook(str(tmp_path), metrics=["coco/mAP", "coco/*_precision"])
+    found = {"coco/mAP": 0.1, "coco/a_precision": 0.2, "coco/b c_precision": 0.3}
+    hook.after_val_epoch(RUNNER, found | {"precision": 1.0})
+    assert json.loads((tmp_path / "record.json").read_text()) == found
+    with pytest.raises(RuntimeError, match=r"gives no coco/\*_precision"):
+        hook.after_val_epoch(RUNNER, {"coco/mAP": 0.1})

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from fnmatch import filter as match_names
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ class RecordMetricsHook(Hook):
 
     Args:
         out_dir (str): Folder for the files.
-        metrics (Sequence[str]): The metrics to record, such as "coco/bbox_mAP".
+        metrics (Sequence[str]): The metrics to record, such as "coco/bbox_mAP", or
+            patterns, such as "coco/*_precision".
     """
 
     priority = "VERY_LOW"
@@ -69,11 +71,16 @@ class RecordMetricsHook(Hook):
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
         """Writes the record, if no metric is missing."""
-        if absent := set(self.metrics) - set(metrics or {}):
-            raise RuntimeError(
-                f"the validation gives no {min(absent)}, as if nothing were predicted"
-            )
-        self._write({name: metrics[name] for name in self.metrics})  # type: ignore[index]
+        found = metrics or {}
+        record = {}
+        for pattern in self.metrics:
+            names = match_names(found, pattern)
+            if not names:
+                raise RuntimeError(
+                    f"the validation gives no {pattern}, as if nothing were predicted"
+                )
+            record.update({name: found[name] for name in names})
+        self._write(record)
 
     def _write(self, record: dict[str, Any]) -> None:
         write_atomically(self.out_dir / "record.json", json.dumps(record))
