@@ -35,6 +35,7 @@ _DATASETS = {
     "in1k": "ImageNet-1k",
     "textured-shapes": "TexturedShapes",
     "cub-100": "CUB-200-2011 (100 species)",
+    "deep-pcb": "DeepPCB",
     "deep-pcb-patches": "DeepPCB (patches of 96 px)",
     "neu-steel": "NEU (steel, 200 px)",
     "playing-cards": "Playing cards",

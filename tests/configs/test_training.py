@@ -122,15 +122,24 @@ def make_images_to_degrade(train):
 
 
 def make_coco(root):
-    """All 80 classes by name; each image has a square of each of two of them."""
+    """All 80 classes by name."""
     from mmdet.datasets import CocoDataset
 
-    classes = CocoDataset.METAINFO["classes"]
+    splits = {split: root / split for split in ("train2017", "val2017")}
+    make_boxes(root, CocoDataset.METAINFO["classes"], splits)
+
+
+def make_boards(root):
+    make_boxes(root, DEFECTS, {"train": root, "val": root})
+
+
+def make_boxes(root, classes, splits):
+    """Images with a square of each of the first two classes."""
     categories = [{"id": i, "name": name} for i, name in enumerate(classes, 1)]
     (root / "annotations").mkdir(parents=True)
-    for split in ("train2017", "val2017"):
+    for split, folder in splits.items():
         names = [f"{i}.jpg" for i in range(4)]
-        write_images(root / split, names)
+        write_images(folder, names)
         images, annotations = [], []
         for i, name in enumerate(names):
             images.append({"id": i, "file_name": name, "height": 40, "width": 60})
@@ -219,6 +228,10 @@ DETECTORS = {
     "resizerx2_dino-4scale-r50_8xb2_coco_800px": (
         make_coco,
         RESNET18 | {"neck": {"in_channels": [32, 64, 128]}, "num_queries": 9},
+    ),
+    "resizer-aax4_faster-rcnn-r18w16-fpn_1xb8_deep-pcb_160px": (
+        make_boards,
+        {"data_preprocessor": {"pad_size_divisor": 8}},
     ),
 }
 

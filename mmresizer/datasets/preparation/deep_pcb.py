@@ -1,5 +1,6 @@
 """DeepPCB: bare circuit boards, and patches of their defects."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,13 @@ from tqdm import tqdm
 
 from mmresizer.utils import InputError
 
-from .folders import check_classes, check_file, describe_stray, load_image
+from .folders import (
+    check_classes,
+    check_file,
+    describe_stray,
+    load_image,
+    write_missing,
+)
 
 # Types 1 to 6 of the annotations.
 DEFECTS = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
@@ -21,22 +28,31 @@ _SIDE = 96
 
 
 def prepare(folder: Path) -> str:
-    """Checks the boards; the annotations are read as they are.
+    """Checks the boards and writes ``annotations/instances_{train,val}.json``.
+
+    Their format is COCO's. Files that are there are kept.
 
     Raises:
         InputError: If a list, an image or an annotation is missing or damaged, or the
             number of boxes differs.
     """
-    counts = {split: len(_read_boxes(folder, split)) for split in _SPLITS}
+    boxes = {split: _read_boxes(folder, split) for split in _SPLITS}
     for split, (name, _, number) in _SPLITS.items():
-        if counts[split] != number:
+        if len(boxes[split]) != number:
             raise InputError(
                 f"the images of {str(folder / name)!r} must have {number:,} boxes, "
-                f"but have {counts[split]:,}"
+                f"but have {len(boxes[split]):,}"
             )
+    write_missing(
+        folder / "annotations",
+        {
+            f"instances_{split}.json": [json.dumps(_make_coco(folder, boxes[split]))]
+            for split in _SPLITS
+        },
+    )
     images = " + ".join(f"{number:,}" for _, number, _ in _SPLITS.values())
-    boxes = " + ".join(f"{count:,}" for count in counts.values())
-    return f"{images} boards with {boxes} defects of {len(DEFECTS)} kinds"
+    counts = " + ".join(f"{number:,}" for _, _, number in _SPLITS.values())
+    return f"{images} boards with {counts} defects of {len(DEFECTS)} kinds"
 
 
 def build_patches(parent: Path, folder: Path) -> None:
@@ -80,6 +96,31 @@ def prepare_patches(folder: Path) -> str:
         stray += check_classes(folder / split, DEFECTS, number)
     counts = " + ".join(f"{number:,}" for _, _, number in _SPLITS.values())
     return f"{counts} patches of {len(DEFECTS)} defects{describe_stray(stray)}"
+
+
+def _make_coco(folder: Path, boxes: list[tuple[Path, tuple, int]]) -> dict:
+    """Returns COCO's form of what :func:`_read_boxes` returns."""
+    ids: dict[Path, int] = {}
+    annotations = []
+    for i, (path, (left, top, right, bottom), label) in enumerate(boxes):
+        width, height = right - left, bottom - top
+        annotations.append(
+            {
+                "id": i + 1,  # 0 is no match in COCOeval
+                "image_id": ids.setdefault(path, len(ids) + 1),
+                "category_id": label + 1,
+                "bbox": [left, top, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+            }
+        )
+    images = []
+    for path, i in ids.items():
+        width, height = load_image(path).size
+        name = path.relative_to(folder).as_posix()
+        images.append({"id": i, "file_name": name, "width": width, "height": height})
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(DEFECTS)]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _read_boxes(folder: Path, split: str) -> list[tuple[Path, tuple, int]]:

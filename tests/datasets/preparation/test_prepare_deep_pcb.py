@@ -1,5 +1,7 @@
 """DeepPCB, and the patches around its defects."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -45,6 +47,30 @@ def test_boards(boards):
     assert check_dataset("deep-pcb", boards) == (
         "deep-pcb: 2 + 1 boards with 3 + 1 defects of 6 kinds"
     )
+
+
+def test_annotations(boards):
+    """COCO's boxes are left, top, width, height."""
+    check_dataset("deep-pcb", boards)
+    made = {
+        split: json.loads((boards / f"annotations/instances_{split}.json").read_text())
+        for split in BOARDS
+    }
+    assert made["train"]["images"] == [
+        dict(id=1, file_name="a/1_test.jpg", width=300, height=200),
+        dict(id=2, file_name="a/2_test.jpg", width=300, height=200),
+    ]
+    assert [
+        [note[key] for key in ("id", "image_id", "category_id", "bbox", "area")]
+        for note in made["train"]["annotations"]
+    ] == [
+        [1, 1, 1, [150, 100, 20, 10], 200],
+        [2, 1, 4, [0, 0, 20, 10], 200],
+        [3, 2, 6, [290, 190, 10, 10], 100],
+    ]
+    names = {c["id"]: c["name"] for c in made["val"]["categories"]}
+    (box,) = made["val"]["annotations"]
+    assert names[box["category_id"]] == "short"
 
 
 def test_patches(boards):
