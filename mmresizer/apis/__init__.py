@@ -1,4 +1,6 @@
-"""Training, testing and inference."""
+"""Training, testing, inference and export."""
+
+from mmresizer.deploy import export_model
 
 from .quality import (
     Quality,
@@ -19,6 +21,7 @@ __all__ = [
     "draw_contact_sheet",
     "enable_tta",
     "evaluate_model",
+    "export_model",
     "predict_quality",
     "resize_images",
     "set_visualization",

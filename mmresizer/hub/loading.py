@@ -16,11 +16,15 @@ from .model_index import SCHEME, find_model
 def load_model(cfg: Config, checkpoint: str) -> nn.Module:
     """Builds the model of a config with the weights of a checkpoint, in eval mode.
 
+    It has what the checkpoint says about the dataset as ``_dataset_meta``.
+
     Raises:
         InputError: If the checkpoint does not have exactly the model's weights.
     """
     model = build_model(cfg)
-    check_trained_weights(model, checkpoint)
+    meta = check_trained_weights(model, checkpoint).get("meta") or {}
+    # As MMPretrain's `get_model` calls it.
+    model._dataset_meta = meta.get("dataset_meta")  # type: ignore[assignment]
     return model.eval()
 
 

@@ -1,0 +1,239 @@
+"""Exported files: what they give, what they say, and what is refused."""
+
+import json
+from copy import deepcopy
+from importlib import metadata
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from interpolations import INTERPOLATIONS
+from torch import nn
+
+from mmresizer.deploy import FORMATS, PARTS, export_model
+from mmresizer.deploy import export as export_module
+from mmresizer.models import InterpolationResizer, LearnedResizer, MULLERResizer
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+MEAN, STD = [120.0, 110.0, 100.0], [50.0, 60.0, 70.0]
+SMALL = dict(output_size=16, mid_channels=4)
+
+
+def build(to_rgb=True, seed=0, **resizer):
+    """A small classifier in eval mode whose norms have statistics of their own."""
+    torch.manual_seed(seed)
+    resizer = dict(type="mmresizer.LearnedResizer") | (resizer or SMALL)
+    if resizer["type"] == "mmresizer.LearnedResizer":
+        resizer.setdefault("mid_channels", 4)
+    model = MODELS.build(
+        dict(
+            type="mmresizer.ResizerClassifier",
+            resizer=resizer,
+            backbone=dict(type="ResNet_CIFAR", depth=18, base_channels=4),
+            neck=dict(type="GlobalAveragePooling"),
+            head=dict(type="LinearClsHead", num_classes=3, in_channels=32),
+            data_preprocessor=dict(mean=MEAN, std=STD, to_rgb=to_rgb),
+        )
+    )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    return model.eval()
+
+
+def run(file, images):
+    format = json.loads((file.parent / f"{file.name}.json").read_text())["format"]
+    with torch.no_grad():
+        return FORMATS[format].load(file)(images)
+
+
+def close(actual, expected):
+    scale = float(expected.abs().max())
+    assert actual.shape == expected.shape
+    assert float((actual - expected).abs().max()) < 1e-4 * scale
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("part", PARTS)
+def test_gives_what_the_model_gives(part, format, tmp_path):
+    model = build()
+    file = export_model(model, tmp_path, part, format)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"resizerclassifier_{part}{FORMATS[format].suffix}",
+        f"resizerclassifier_{part}{FORMATS[format].suffix}.json",
+    ]
+    # Sizes of its own, not those that the export checks.
+    for size in [(4, 3, 50, 37), (1, 3, 19, 90)]:
+        images = torch.randn(size, generator=torch.Generator().manual_seed(5))
+        with torch.no_grad():
+            small, logits = model.resizer(images), model(images)
+        given = small if part == "backbone" else images
+        close(run(file, given), small if part == "resizer" else logits)
+
+
+@pytest.mark.parametrize("to_rgb", [True, False])
+@pytest.mark.parametrize("part", ["resizer", "whole"])
+def test_normalises_pixels_as_numpy_does(part, to_rgb, tmp_path):
+    model = build(to_rgb)
+    file = export_model(model, tmp_path, part, "torch-export", uint8=True)
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 3, 33, 41), np.uint8)
+    # The config's numbers are in the order of the channels that the backbone sees.
+    pixels = rgb if to_rgb else rgb[:, ::-1]
+    mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in (MEAN, STD))
+    normalised = torch.from_numpy((pixels - mean) / std).float()
+    with torch.no_grad():
+        expected = (model.resizer if part == "resizer" else model)(normalised)
+    close(run(file, torch.from_numpy(rgb)), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("size", [dict(output_size=24), dict(scale_factor=(0.5, 2.5))])
+@pytest.mark.parametrize(("interpolation", "antialias"), INTERPOLATIONS)
+@pytest.mark.parametrize(
+    "resizer", [InterpolationResizer, LearnedResizer, MULLERResizer]
+)
+def test_all_resizers(resizer, interpolation, antialias, size, format, tmp_path):
+    torch.manual_seed(0)
+    kwargs = dict(interpolation=interpolation, antialias=antialias, **size)
+    module = resizer(**kwargs).eval()
+    model = nn.Sequential(module)
+    if (interpolation, format) == ("area", "torch-export") and "scale_factor" in size:
+        with pytest.raises(InputError, match="cannot be exported to torch-export"):
+            export_model(model, tmp_path, "resizer", format)
+        assert not any(tmp_path.iterdir())
+        return
+    file = export_model(model, tmp_path, "resizer", format)
+    images = torch.randn(1, 3, 37, 51, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        close(run(file, images), module(images))
+
+
+def test_models_of_timm(tmp_path):
+    torch.manual_seed(0)
+    resizer = dict(type="mmresizer.LearnedResizer", output_size=32)
+    model = MODELS.build(
+        dict(
+            type="mmresizer.ResizerTimmClassifier",
+            resizer=resizer,
+            model_name="resnet18",
+            pretrained=False,
+            num_classes=3,
+        )
+    ).eval()
+    images = torch.randn(2, 3, 61, 47)
+    with torch.no_grad():
+        expected, small = model(images), model.model.resizer(images)
+    for part, given in (("whole", images), ("backbone", small)):
+        file = export_model(model, tmp_path, part, "torchscript")
+        close(run(file, given), expected)
+    with torch.no_grad():
+        close(model(images), expected)  # the export took a copy
+
+
+def test_card(tmp_path):
+    model = build(output_size=16)
+    model._dataset_meta = {"classes": ("a", "b", "c")}
+    file = export_model(model, tmp_path, "resizer", uint8=True)
+    card = json.loads((tmp_path / f"{file.name}.json").read_text())
+    assert card["input"]["shape"] == ["N", 3, "H", "W"]
+    assert card["input"]["type"] == "uint8"
+    assert card["output"]["shape"] == ["N", 3, 16, 16]
+    assert card["classes"] == ["a", "b", "c"]
+    assert card["normalization"] == dict(order="RGB", mean=MEAN, std=STD)
+    assert card["versions"]["onnxruntime"] == metadata.version("onnxruntime")
+    assert len(card["checks"]) == 5
+    assert all(check["relative_error"] < 1e-4 for check in card["checks"])
+    # ONNX Runtime alone reads what is in the file.
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    inside = json.loads(session.get_modelmeta().custom_metadata_map["mmresizer"])
+    assert inside == {k: v for k, v in card.items() if k not in ("sha256", "checks")}
+    assert session.get_inputs()[0].type == "tensor(uint8)"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_card_is_in_the_file(format, tmp_path):
+    model = build()
+    file = export_model(model, tmp_path, "resizer", format)
+    card = json.loads((tmp_path / f"{file.name}.json").read_text())
+    inside = FORMATS[format].read_card(file)
+    assert inside["weights_sha256"] == card["weights_sha256"]
+    other = deepcopy(model)
+    with torch.no_grad():
+        other.head.fc.bias[0] += 1e-6
+    again = FORMATS[format].read_card(export_model(other, tmp_path, "resizer", format))
+    assert again["weights_sha256"] != card["weights_sha256"]
+
+
+def test_model_stays_as_it_is(tmp_path):
+    model = build().train()
+    model.backbone.eval()  # frozen
+    before = deepcopy(model.state_dict())
+    export_model(model, tmp_path, "whole", "torch-export", uint8=True)
+    assert model.training
+    assert not any(module.training for module in model.backbone.modules())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        (lambda x: x[..., :16, :16] * 1.001, "differs from the model by"),
+        (lambda x: x * float("nan"), "differs from the model by"),
+        (lambda x: x[:1], "differs from the model by inf"),
+        (lambda x: 1 / 0, r"does not take images of shape 2x3x32x48.*ZeroDivision"),
+    ],
+)
+def test_writes_nothing_that_is_wrong(output, sentence, tmp_path, monkeypatch):
+    wrong = FORMATS["torchscript"]._replace(load=lambda path: output)
+    monkeypatch.setitem(export_module.FORMATS, "torchscript", wrong)
+    (tmp_path / "resizerclassifier_whole.torchscript").write_text("older")
+    with pytest.raises(InputError, match=f"{sentence}.*nothing is written"):
+        export_model(build(), tmp_path, "whole", "torchscript")
+    (only,) = tmp_path.iterdir()
+    assert only.read_text() == "older"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (dict(part="head"), "part must be one of resizer, backbone, whole, got 'head'"),
+        (dict(format="tflite"), "format must be one of onnx, torch-export, torchscr"),
+        (dict(part="backbone", uint8=True), "no image of uint8"),
+        (dict(checkpoint="a.pth"), "a checkpoint goes with a config"),
+    ],
+)
+def test_refuses(arguments, sentence, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        export_model(build(), tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_refuses_parts_that_a_model_does_not_have(tmp_path):
+    other = nn.Sequential(InterpolationResizer(8))
+    with pytest.raises(InputError, match="of a Sequential only the part 'resizer'"):
+        export_model(other, tmp_path, "whole")
+    with pytest.raises(InputError, match="must have one resizer, but it has 0"):
+        export_model(nn.Linear(1, 1), tmp_path, "resizer")
+    with pytest.raises(InputError, match="RGB, but the resizer has 4"):
+        export_model(
+            nn.Sequential(LearnedResizer(8, in_channels=4)), tmp_path, "resizer",
+            uint8=True,
+        )  # fmt: skip
+    assert not any(tmp_path.iterdir())
+
+
+def test_names_a_package_that_is_missing(tmp_path, monkeypatch):
+    lacking = FORMATS["onnx"]._replace(packages=("onnx", "absent-package"))
+    monkeypatch.setitem(export_module.FORMATS, "onnx", lacking)
+    with pytest.raises(InputError, match=r"needs absent-package.*pip install onnx abs"):
+        export_model(build(), tmp_path / "out")
+
+
+def test_the_folder_may_not_be_a_file(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(InputError, match=r"the folder '.*out' is a file"):
+        export_model(build(), tmp_path / "out", "resizer", "torchscript")
