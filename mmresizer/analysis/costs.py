@@ -17,7 +17,7 @@ from mmresizer.config.building import build_model
 from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
 from mmresizer.models import BaseResizer, InterpolationResizer, ResizerDetector
-from mmresizer.models.utils import get_resizer
+from mmresizer.models.utils import get_resizer, without_resizer
 from mmresizer.registry import DATASETS, enter_scope, find_class
 from mmresizer.utils import InputError
 
@@ -101,7 +101,7 @@ def _skip(cost: Cost, macs: int) -> Cost:
     return replace(cost, macs=cost.macs - macs, skipped_macs=macs)
 
 
-def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
+def macswithout_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     """Counts the multiply-accumulates of a model whose backbone sees the input itself.
 
     Args:
@@ -111,7 +111,7 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     Raises:
         InputError: If the backbone does not take such an input.
     """
-    return count_macs(_without_resizer(model), size, _in_channels(model))
+    return count_macs(without_resizer(model), size, _in_channels(model))
 
 
 def check_input_size(cfg: Config) -> None:
@@ -160,7 +160,7 @@ def _takes_another_size(model: nn.Module, size: tuple[int, int]) -> bool:
     channels = _in_channels(model)
     if any(_takes(model, other, channels) for other in usual):
         return True
-    plain, seen = _without_resizer(model), get_resizer(model).get_output_size(size)
+    plain, seen = without_resizer(model), get_resizer(model).get_output_size(size)
     return not _takes(plain, seen, channels) and any(
         _takes(plain, other, channels) for other in usual
     )
@@ -172,12 +172,6 @@ def _takes(model: nn.Module, size: tuple[int, int], in_channels: int) -> bool:
     except InputError:
         return False
     return True
-
-
-def _without_resizer(model: nn.Module) -> nn.Module:
-    plain = deepcopy(model)
-    plain.set_submodule(_resizer_name(model), nn.Identity())
-    return plain
 
 
 def _resizer_name(model: nn.Module) -> str:

@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
-from mmresizer.models.utils import load_checkpoint
+from mmresizer.models.utils import digest_weights, load_checkpoint
 from mmresizer.registry import DATASETS, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
@@ -256,11 +255,7 @@ def weights_digest(path: str) -> str:
     Raises:
         InputError: If it cannot be loaded.
     """
-    digest = hashlib.sha256()
-    for name, value in sorted(load_checkpoint(path)["state_dict"].items()):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest_weights(load_checkpoint(path)["state_dict"])
 
 
 def named_weights(settings: Any) -> Iterator[str]:

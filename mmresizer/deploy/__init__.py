@@ -1,5 +1,7 @@
 """Trained models outside of PyTorch and OpenMMLab."""
 
-from .export import FORMATS, PARTS, export_model
+from .export import export_model
+from .formats import FORMATS, read_card
+from .parts import PARTS
 
-__all__ = ["FORMATS", "PARTS", "export_model"]
+__all__ = ["FORMATS", "PARTS", "export_model", "read_card"]

@@ -1,23 +1,22 @@
 """Export of a trained model, or of the part of it that a device runs."""
 
-import hashlib
 import json
 import os
 import tempfile
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from torch import nn
+from torch import Tensor, nn
 
 from mmresizer.hub.loading import load_named_model
-from mmresizer.models import BaseResizer
-from mmresizer.models.utils import get_resizer
+from mmresizer.models.utils import digest_weights, get_resizer, takes_rgb
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_choice, describe_error
-from mmresizer.utils.files import file_digest, make_folder, write_atomically, writing
+from mmresizer.utils.errors import check_bool, check_choice, describe_error
+from mmresizer.utils.files import file_digest, make_folder, writing
 from mmresizer.version import __version__
 
 from .formats import FORMATS, INPUT, OUTPUT, Format
@@ -39,7 +38,8 @@ def export_model(
 
     The file takes any number of images and, where the resizer is a part of it, of any
     height and width. It is run at five sizes and compared with the model before it gets
-    its name, ``NAME_PART.SUFFIX``. The card, ``NAME_PART.SUFFIX.json``, is in the file
+    its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``. The card, a JSON file
+    of the same name and ``.json``, is in the file
     too: what goes in and comes out, the classes, the normalisation, versions, and the
     SHA-256 digest of the weights.
 
@@ -66,46 +66,54 @@ def export_model(
     """
     check_choice("part", part, PARTS)
     check_choice("format", format, FORMATS)
+    check_bool("uint8", uint8)
     chosen = FORMATS[format]
     chosen.check_packages()
     loaded = load_named_model(model, checkpoint)
     # A copy: a model that was given keeps its device, and its mode.
     loaded = (deepcopy(loaded) if loaded is model else loaded).cpu().eval()
     taken = make_part(loaded, part, uint8)
-    resizer = get_resizer(loaded)
-    folder = make_folder(out_dir)
     name = _find_name(loaded)
-    file = folder / f"{name}_{part}{chosen.suffix}"
+    stem = f"{name}_{part}{'_uint8' if uint8 else ''}{chosen.suffix}"
+    generator = torch.Generator().manual_seed(0)
+    example = taken.make_images(taken.sizes[0], generator)
     card = {
         "name": name,
         "part": part,
         "format": format,
-        **_describe_ends(taken, part, resizer),
-        "scale_factor": resizer.scale_factor,
+        **_describe_ends(taken, part, loaded, example, _run_model(taken, example)),
         "classes": _find_classes(loaded),
-        "normalization": _describe_normalization(loaded),
-        "weights_sha256": _digest_weights(loaded),
+        "weights_sha256": digest_weights(loaded.state_dict()),
         "versions": {"mmresizer": __version__, **chosen.versions},
     }
-    with (
-        writing(folder),
-        tempfile.TemporaryDirectory(dir=folder, prefix=".") as made,
-    ):
-        unchecked = Path(made, file.name)
-        _write(chosen, taken, card, unchecked, format)
-        checks = _check(chosen, taken, unchecked, format)
-        card = {**card, "sha256": file_digest(unchecked), "checks": checks}
-        unchecked.replace(file)
-    card_file = file.with_name(f"{file.name}.json")
-    write_atomically(card_file, json.dumps(card, indent=2) + "\n")
-    return file
+    is_new = not Path(out_dir).exists()
+    folder = make_folder(out_dir)
+    try:
+        with (
+            writing(folder),
+            tempfile.TemporaryDirectory(dir=folder, prefix=".") as made,
+        ):
+            file, card_file = Path(made, stem), Path(made, f"{stem}.json")
+            _write(chosen, taken, example, card, file, format)
+            checks = _check(chosen, taken, file, format)
+            card = {**card, "sha256": file_digest(file), "checks": checks}
+            card_file.write_text(json.dumps(card, indent=2) + "\n")
+            for path in (card_file, file):
+                path.replace(folder / path.name)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
+    return folder / stem
 
 
-def _write(chosen: Format, part: Part, card: dict, path: Path, name: str) -> None:
-    images = part.make_images(part.sizes[0], torch.Generator().manual_seed(0))
+def _write(
+    chosen: Format, part: Part, example: Tensor, card: dict, path: Path, name: str
+) -> None:
     try:
         with torch.no_grad():
-            chosen.write(part, images, card, path)
+            chosen.write(part, example, card, path)
     except OSError:
         raise
     except Exception as e:  # exporters raise anything
@@ -115,30 +123,49 @@ def _write(chosen: Format, part: Part, card: dict, path: Path, name: str) -> Non
 
 
 @torch.no_grad()
+def _run_model(part: Part, images: Tensor) -> Tensor:
+    """Returns what a file has to give."""
+    shape = "x".join(map(str, images.shape))
+    try:
+        output = part.reference(images)
+    except InputError:
+        raise
+    except Exception as e:
+        raise InputError(
+            f"the model itself does not take images of shape {shape} "
+            f"({describe_error(e):.200}); a program for images of any size needs a "
+            "resizer with output_size"
+        ) from e
+    if not isinstance(output, Tensor):
+        raise InputError(
+            "a part that is exported must give one tensor, but the model gives a "
+            f"{type(output).__name__}, as if its head were missing or had several tasks"
+        )
+    return output
+
+
+@torch.no_grad()
 def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
     """Compares a file with the model at all sizes."""
     run = chosen.load(path)
     generator = torch.Generator().manual_seed(1)
+    first = "x".join(map(str, part.make_images(part.sizes[0], generator).shape))
+    hint = (
+        f"; the backbone may fix what was {first} in the export; nothing is written"
+        if len(part.sizes) > 1
+        else ""
+    )
     checks = []
     for size in part.sizes:
         images = part.make_images(size, generator)
         shape = "x".join(map(str, images.shape))
-        try:
-            expected = part.reference(images)
-        except InputError:
-            raise
-        except Exception as e:
-            raise InputError(
-                f"the model itself does not take images of shape {shape} "
-                f"({describe_error(e):.200}); a program for images of any size needs a "
-                "resizer with output_size"
-            ) from e
+        expected = _run_model(part, images)
         try:
             output = run(images)
         except Exception as e:
             raise InputError(
                 f"the program in {name} does not take images of shape {shape}, as the "
-                f"model does ({describe_error(e):.200}); nothing is written"
+                f"model does ({describe_error(e):.200}){hint}"
             ) from e
         scale = float(expected.abs().max()) or 1.0
         error = (
@@ -148,9 +175,9 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
         )
         if not error <= _TOLERANCE:
             raise InputError(
-                f"the program in {name} differs from the model by {error:.1e} of its "
-                f"largest value for images of shape {shape}, where {_TOLERANCE:.0e} is "
-                "accepted; nothing is written"
+                f"the program in {name} differs from the model by {error:.3g} of its "
+                f"largest value for images of shape {shape}, and {_TOLERANCE:g} is "
+                f"accepted{hint}"
             )
         checks.append({"images": [*images.shape], "relative_error": error})
     return checks
@@ -167,27 +194,36 @@ def _find_classes(model: nn.Module) -> list[str] | None:
     return list(meta["classes"]) if meta.get("classes") else None
 
 
-def _describe_ends(part: Part, name: str, resizer: BaseResizer) -> dict:
-    """Describes input and output."""
+def _describe_ends(
+    part: Part, name: str, model: nn.Module, example: Tensor, output: Tensor
+) -> dict:
+    """Describes input, resizer and output."""
+    resizer = get_resizer(model)
     size = resizer.output_size or ("floor(H * scale)", "floor(W * scale)")
-    example = part.make_images(part.sizes[0], torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        output = part.reference(example)
     shape: list[int | str] = [*example.shape]
     for axis in part.dynamic:
         shape[axis] = "NCHW"[axis]
-    pixels = {
-        True: "RGB, 0 to 255",
-        False: "what the resizer gives"
-        if name == "backbone"
-        else "normalised by the data preprocessor",
-    }[part.uint8]
+    before = "what the resizer gives"
+    if name != "backbone":
+        before = (
+            "RGB, 0 to 255, which the file normalises"
+            if part.uint8
+            else "normalised as below"
+        )
+    head = type(getattr(model, "head", model)).__name__
     return {
         "input": {
             "name": INPUT,
             "shape": shape,
             "type": str(example.dtype).removeprefix("torch."),
-            "values": pixels,
+            "values": before,
+        },
+        "normalization": _describe_normalization(model),
+        "test_pipeline": _find_pipeline(model),
+        "resizer": {
+            "type": type(resizer).__name__,
+            "output_size": resizer.output_size,
+            "scale_factor": resizer.scale_factor,
         },
         "output": {
             "name": OUTPUT,
@@ -197,29 +233,26 @@ def _describe_ends(part: Part, name: str, resizer: BaseResizer) -> dict:
             "type": str(output.dtype).removeprefix("torch."),
             "values": "an image for the backbone"
             if name == "resizer"
-            else "logits, before the softmax",
+            else f"what {head} gives, before a softmax or a sigmoid",
         },
     }
 
 
 def _describe_normalization(model: nn.Module) -> dict | None:
     preprocessor: Any = getattr(model, "data_preprocessor", None)
-    if getattr(preprocessor, "mean", None) is None:
+    if preprocessor is None:
         return None
-    names = ("to_rgb", "_channel_conversion")
-    is_rgb = any(getattr(preprocessor, name, False) for name in names)
+    mean, std = (getattr(preprocessor, key, None) for key in ("mean", "std"))
     return {
-        "order": "RGB" if is_rgb else "BGR",
-        "mean": preprocessor.mean.flatten().tolist(),
-        "std": preprocessor.std.flatten().tolist(),
+        "order": "RGB" if takes_rgb(model) else "BGR",
+        "mean": None if mean is None else mean.flatten().tolist(),
+        "std": None if std is None else std.flatten().tolist(),
     }
 
 
-def _digest_weights(model: nn.Module) -> str:
-    """Returns the SHA-256 digest of names, types, shapes and values of the weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        value = value.detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _find_pipeline(model: nn.Module) -> list | None:
+    """Returns how the config makes images for tests, in words that JSON has."""
+    config: Any = getattr(model, "_config", None) or {}
+    dataset = (config.get("test_dataloader") or {}).get("dataset") or {}
+    steps = dataset.get("pipeline")
+    return json.loads(json.dumps(steps, default=str)) if steps else None

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 
 from .parts import Part
 
@@ -111,12 +113,14 @@ def _write_program(part: Part, images: Tensor, card: dict, path: Path) -> None:
 
 
 def _load_program(path: Path) -> Callable[[Tensor], Tensor]:
-    return torch.export.load(path).module()
+    with _quiet():
+        return torch.export.load(path).module()
 
 
 def _read_program_card(path: Path) -> dict:
     files = {CARD: ""}
-    torch.export.load(path, extra_files=files)
+    with _quiet():
+        torch.export.load(path, extra_files=files)
     return json.loads(files[CARD])
 
 
@@ -167,3 +171,21 @@ FORMATS = {
         ".torchscript", (), _write_script, _load_script, _read_script_card
     ),
 }
+
+
+def read_card(file: str | os.PathLike) -> dict:
+    """Returns the model card that is in an exported file.
+
+    Raises:
+        InputError: If the file is missing, or is none of ours.
+    """
+    for kind in FORMATS.values():
+        if str(file).endswith(kind.suffix):
+            try:
+                return kind.read_card(Path(file))
+            except Exception as e:  # loaders raise anything
+                raise InputError(
+                    f"{str(file)!r} has no model card ({describe_error(e):.200})"
+                ) from e
+    suffixes = ", ".join(kind.suffix for kind in FORMATS.values())
+    raise InputError(f"the name of a file must end in {suffixes}, got {str(file)!r}")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,19 @@ from mmpretrain.models import BaseClassifier
 from torch import Tensor, nn
 
 from mmresizer.models import BaseResizer
-from mmresizer.models.utils import get_resizer, normalize_images
+from mmresizer.models.utils import (
+    get_resizer,
+    normalize_images,
+    takes_rgb,
+    without_resizer,
+)
 from mmresizer.utils import InputError
 
 PARTS = ("resizer", "backbone", "whole")
-# What sizes are multiples of where the output follows the input.
+# What the resizer gives, in pixels, where the size of its output follows the input.
 _TYPICAL_SIDE = 64
-_SMALLEST_SIDE = 8
+_SMALLEST_SIDE = 32  # for a backbone; a resizer alone gives two pixels
+_SMALLEST_INPUT = 8
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,14 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
     channels = getattr(resizer, "in_channels", 3)
     if uint8 and channels != 3:
         raise InputError(f"images of uint8 are RGB, but the resizer has {channels}")
+    types = {p.dtype for p in model.parameters()} - {torch.float32}
+    if types:
+        raise InputError(
+            f"only weights of torch.float32 can be exported, but some are {types.pop()}"
+        )
     run: nn.Module = resizer if part == "resizer" else model
     if part == "backbone":
-        run = deepcopy(model)
-        _remove_resizer(run)
+        run = without_resizer(model)
 
     def reference(images: Tensor) -> Tensor:
         if uint8:
@@ -94,7 +103,7 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         sizes = [(n, *resizer.output_size) for n in (2, 1, 3, 5, 8)]
         dynamic: tuple[int, ...] = (0,)
     else:
-        sizes, dynamic = _list_sizes(resizer, part == "backbone"), (0, 2, 3)
+        sizes, dynamic = _list_sizes(resizer, part), (0, 2, 3)
     return Part(module.eval(), reference, sizes, dynamic, channels, uint8)
 
 
@@ -108,10 +117,7 @@ class _Normalize(nn.Module):
             normalize_images(model, torch.full((1, 3, 1, 1), value, dtype=torch.uint8))
             for value in (0, 255)
         )
-        red = torch.zeros(1, 3, 1, 1, dtype=torch.uint8)
-        red[:, 2] = 255  # BGR
-        moved = (normalize_images(model, red) - black).abs().flatten()
-        self.is_rgb = int(moved.argmax()) == 0
+        self.is_rgb = takes_rgb(model)
         self.scale: Tensor
         self.register_buffer("scale", (white - black) / 255)
         self.shift: Tensor
@@ -123,31 +129,17 @@ class _Normalize(nn.Module):
         return (x if self.is_rgb else x.flip(1)) * self.scale + self.shift
 
 
-def _remove_resizer(model: nn.Module) -> None:
-    """Lets the images through, in place."""
-    for module in model.modules():
-        for name, child in module.named_children():
-            if isinstance(child, BaseResizer):
-                setattr(module, name, nn.Identity())
-                return
-
-
-def _list_sizes(resizer: BaseResizer, resized: bool) -> list[tuple[int, int, int]]:
-    """Returns landscape, portrait, odd, smallest and large images.
-
-    Args:
-        resizer (BaseResizer): The resizer.
-        resized (bool): Whether the sizes are those of its output.
-    """
-    scale = (1.0, 1.0) if resized else resizer.scale_factor
+def _list_sizes(resizer: BaseResizer, part: str) -> list[tuple[int, int, int]]:
+    """Returns sizes of batches: landscape, portrait, odd, smallest and large."""
+    scale = (1.0, 1.0) if part == "backbone" else resizer.scale_factor
     if scale is None:
         assert resizer.output_size is not None  # by its constructor
         h, w = resizer.output_size
-        least = 1
+        small = _SMALLEST_INPUT
     else:
         h, w = (max(1, round(_TYPICAL_SIDE / factor)) for factor in scale)
-        least = math.ceil(2 / min(scale))
-    small = max(_SMALLEST_SIDE, least)
+        least = 2 if part == "resizer" else _SMALLEST_SIDE
+        small = max(_SMALLEST_INPUT, math.ceil(least / min(scale)))
     return [
         (2, 2 * h, 3 * w),
         (1, 3 * h, 2 * w),

@@ -11,7 +11,7 @@ import torch
 from interpolations import INTERPOLATIONS
 from torch import nn
 
-from mmresizer.deploy import FORMATS, PARTS, export_model
+from mmresizer.deploy import FORMATS, PARTS, export_model, read_card
 from mmresizer.deploy import export as export_module
 from mmresizer.models import InterpolationResizer, LearnedResizer, MULLERResizer
 from mmresizer.registry import MODELS
@@ -159,12 +159,12 @@ def test_card_is_in_the_file(format, tmp_path):
     model = build()
     file = export_model(model, tmp_path, "resizer", format)
     card = json.loads((tmp_path / f"{file.name}.json").read_text())
-    inside = FORMATS[format].read_card(file)
+    inside = read_card(file)
     assert inside["weights_sha256"] == card["weights_sha256"]
     other = deepcopy(model)
     with torch.no_grad():
         other.head.fc.bias[0] += 1e-6
-    again = FORMATS[format].read_card(export_model(other, tmp_path, "resizer", format))
+    again = read_card(export_model(other, tmp_path, "resizer", format))
     assert again["weights_sha256"] != card["weights_sha256"]
 
 
@@ -203,6 +203,7 @@ def test_writes_nothing_that_is_wrong(output, sentence, tmp_path, monkeypatch):
         (dict(part="head"), "part must be one of resizer, backbone, whole, got 'head'"),
         (dict(format="tflite"), "format must be one of onnx, torch-export, torchscr"),
         (dict(part="backbone", uint8=True), "no image of uint8"),
+        (dict(uint8="no"), "uint8 must be True or False"),
         (dict(checkpoint="a.pth"), "a checkpoint goes with a config"),
     ],
 )
@@ -231,6 +232,40 @@ def test_names_a_package_that_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(export_module.FORMATS, "onnx", lacking)
     with pytest.raises(InputError, match=r"needs absent-package.*pip install onnx abs"):
         export_model(build(), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda model: model.half(), "only weights of torch.float32 .*torch.float16"),
+        (lambda model: delattr(model, "head"), "must give one tensor, but .* a tuple"),
+    ],
+)
+def test_refuses_models(change, sentence, tmp_path):
+    model = build()
+    change(model)
+    with pytest.raises(InputError, match=sentence):
+        export_model(model, tmp_path / "out", "whole", "torchscript")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_backbone_of_one_size_behind_a_scale_factor(tmp_path):
+    """Its last layer takes maps of one size."""
+    model = build(scale_factor=0.5)
+    model.neck = nn.Flatten()
+    model.head.fc = nn.Linear(32 * 8 * 12, 3)
+    model.eval()
+    with pytest.raises(InputError, match="the model itself does not take images of"):
+        export_model(model, tmp_path / "out", "whole", "torchscript")
+    assert not (tmp_path / "out").exists()
+
+
+def test_reads_the_cards_of_its_own_files_alone(tmp_path):
+    torch.jit.trace(nn.Identity(), torch.rand(1)).save(tmp_path / "a.torchscript")
+    with pytest.raises(InputError, match=r"a.torchscript' has no model card"):
+        read_card(tmp_path / "a.torchscript")
+    with pytest.raises(InputError, match=r"must end in .onnx, .pt2, .torchscript, got"):
+        read_card(tmp_path / "a.pth")
 
 
 def test_the_folder_may_not_be_a_file(tmp_path):

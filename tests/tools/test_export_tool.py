@@ -23,9 +23,10 @@ def test_a_model_of_the_zoo(run, tmp_path):
     )  # fmt: skip
     assert status == 0, output
     assert "checked at five sizes" in output
-    file = tmp_path / "out" / f"{NAME}_resizer.onnx"
+    file = tmp_path / "out" / f"{NAME}_resizer_uint8.onnx"
     card = json.loads(file.with_name(f"{file.name}.json").read_text())
     assert card["classes"][0] == "bluebell"
+    assert card["test_pipeline"][-1]["type"] == "PackInputs"
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (images,) = session.get_inputs()
     assert (images.name, images.type) == ("images", "tensor(uint8)")

@@ -1,11 +1,12 @@
 """Helpers for models: mounting of resizers, weights, pixels."""
 
-from .mount import get_resizer, mount_resizer, report_fresh_resizer
-from .pixels import normalize_images, restore_pixels
+from .mount import get_resizer, mount_resizer, report_fresh_resizer, without_resizer
+from .pixels import normalize_images, restore_pixels, takes_rgb
 from .weights import (
     check_initial_weights,
     check_trained_weights,
     check_weights,
+    digest_weights,
     load_checkpoint,
 )
 
@@ -13,10 +14,13 @@ __all__ = [
     "check_initial_weights",
     "check_trained_weights",
     "check_weights",
+    "digest_weights",
     "get_resizer",
     "load_checkpoint",
     "mount_resizer",
     "normalize_images",
     "report_fresh_resizer",
     "restore_pixels",
+    "takes_rgb",
+    "without_resizer",
 ]

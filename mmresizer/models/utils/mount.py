@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, partial, wraps
 from inspect import signature
 from typing import Any
@@ -139,6 +140,15 @@ def get_resizer(model: nn.Module) -> BaseResizer:
             f"{type(model).__name__} must have one resizer, but it has {len(resizers)}"
         )
     return resizers[0]
+
+
+def without_resizer(model: nn.Module) -> nn.Module:
+    """Returns a copy of a model that takes images as its resizer would give them."""
+    resizer = get_resizer(model)
+    name = next(name for name, m in model.named_modules() if m is resizer)
+    plain = deepcopy(model)
+    plain.set_submodule(name, nn.Identity())
+    return plain
 
 
 def report_fresh_resizer(model: nn.Module, incompatible_keys: tuple) -> None:

@@ -33,7 +33,12 @@ def restore_pixels(model: nn.Module, images: Tensor) -> Tensor:
     mean = getattr(preprocessor, "mean", images.new_zeros(1, 1, 1))
     std = getattr(preprocessor, "std", images.new_ones(1, 1, 1))
     pixels = (images * std + mean).float()
+    return pixels.flip(1) if takes_rgb(model) and pixels.shape[1] == 3 else pixels
+
+
+def takes_rgb(model: nn.Module) -> bool:
+    """Says whether a model's data preprocessor turns BGR into RGB."""
+    preprocessor = getattr(model, "data_preprocessor", None)
     # The first is the name in MMPretrain, the second in mmengine and MMDetection.
     names = ("to_rgb", "_channel_conversion")
-    is_rgb = any(getattr(preprocessor, name, False) for name in names)
-    return pixels.flip(1) if is_rgb and pixels.shape[1] == 3 else pixels
+    return any(getattr(preprocessor, name, False) for name in names)

@@ -1,5 +1,6 @@
 """Loading of checkpoints, and checks that their weights fit a model."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 
@@ -49,6 +50,16 @@ def load_checkpoint(path: str) -> dict:
         if weights:
             return {**checkpoint, "state_dict": weights}
     raise InputError(f"{path!r} has no weights: expected a `state_dict` of tensors")
+
+
+def digest_weights(weights: Mapping[str, Tensor]) -> str:
+    """Returns the SHA-256 digest of names, shapes, types and values of tensors."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        data = value.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(data.numpy().data)
+    return digest.hexdigest()
 
 
 def check_initial_weights(model: nn.Module, path: str) -> None:
