@@ -38,9 +38,9 @@ def export_model(
 
     The file takes any number of images and, where the resizer is a part of it, of any
     height and width. It is run at five sizes and compared with the model before it gets
-    its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``. The card, a JSON file
-    of the same name and ``.json``, is in the file
-    too: what goes in and comes out, the classes, the normalisation, versions, and the
+    its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``. The card, a file
+    of this name with ``.json`` behind it, is in the file, too: what goes in and comes
+    out, how test images are prepared, the classes, the normalisation, versions, and the
     SHA-256 digest of the weights.
 
     Args:
@@ -150,11 +150,7 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
     run = chosen.load(path)
     generator = torch.Generator().manual_seed(1)
     first = "x".join(map(str, part.make_images(part.sizes[0], generator).shape))
-    hint = (
-        f"; the backbone may fix what was {first} in the export; nothing is written"
-        if len(part.sizes) > 1
-        else ""
-    )
+    hint = f"; the backbone may fix what was {first} in the export; nothing is written"
     checks = []
     for size in part.sizes:
         images = part.make_images(size, generator)
