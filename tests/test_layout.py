@@ -18,6 +18,7 @@ LAYERS = (
     {"config"},
     {"analysis"},
     {"hub"},
+    {"deploy"},
     {"apis", "converters"},
     {"comparison"},
     {"__main__"},

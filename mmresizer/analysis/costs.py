@@ -101,7 +101,7 @@ def _skip(cost: Cost, macs: int) -> Cost:
     return replace(cost, macs=cost.macs - macs, skipped_macs=macs)
 
 
-def macswithout_resizer(model: nn.Module, size: tuple[int, int]) -> int:
+def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     """Counts the multiply-accumulates of a model whose backbone sees the input itself.
 
     Args:
