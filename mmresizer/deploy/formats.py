@@ -19,7 +19,8 @@ from mmresizer.utils.errors import describe_error
 
 from .parts import Part
 
-INPUT, OUTPUT = "images", "output"
+INPUT = "images"
+OUTPUT = "output"
 # The key of the model card in the file.
 CARD = "mmresizer"
 

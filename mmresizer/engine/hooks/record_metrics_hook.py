@@ -33,7 +33,7 @@ class RecordMetricsHook(Hook):
     Args:
         out_dir (str): Folder for the files.
         metrics (Sequence[str]): The metrics to record, such as "coco/bbox_mAP", or
-            patterns, such as "coco/*_precision".
+            patterns, such as ``"coco/*_precision"``.
     """
 
     priority = "VERY_LOW"
