@@ -17,7 +17,7 @@ from mmresizer.config.building import build_model
 from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
 from mmresizer.models import BaseResizer, InterpolationResizer, ResizerDetector
-from mmresizer.models.utils import get_resizer, without_resizer
+from mmresizer.models.utils import get_resizer, get_resizer_name, without_resizer
 from mmresizer.registry import DATASETS, enter_scope, find_class
 from mmresizer.utils import InputError
 
@@ -82,7 +82,7 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
     """
     if isinstance(model, Config):
         model = build_model_to_count(model, size)
-    resizer = _resizer_name(model)
+    resizer = get_resizer_name(model)
     has_backbone = isinstance(getattr(model, "backbone", None), nn.Module)
     parts = ["", resizer, *(["backbone"] if has_backbone else [])]
     total, resizer_cost, *others = count_costs(model, size, _in_channels(model), parts)
@@ -172,11 +172,6 @@ def _takes(model: nn.Module, size: tuple[int, int], in_channels: int) -> bool:
     except InputError:
         return False
     return True
-
-
-def _resizer_name(model: nn.Module) -> str:
-    resizer = get_resizer(model)
-    return next(name for name, m in model.named_modules() if m is resizer)
 
 
 def _in_channels(model: nn.Module) -> int:

@@ -17,6 +17,7 @@ from mmresizer.models.utils import digest_weights, get_resizer, takes_rgb
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_bool, check_choice, describe_error
 from mmresizer.utils.files import file_digest, make_folder, writing
+from mmresizer.utils.tables import show_size
 from mmresizer.version import __version__
 
 from .formats import FORMATS, INPUT, OUTPUT, Format
@@ -125,7 +126,7 @@ def _write(
 @torch.no_grad()
 def _run_model(part: Part, images: Tensor) -> Tensor:
     """Returns what a file has to give."""
-    shape = "x".join(map(str, images.shape))
+    shape = show_size(images.shape)
     try:
         output = part.reference(images)
     except InputError:
@@ -149,12 +150,13 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
     """Compares a file with the model at all sizes."""
     run = chosen.load(path)
     generator = torch.Generator().manual_seed(1)
-    first = "x".join(map(str, part.make_images(part.sizes[0], generator).shape))
+    count, *sides = part.sizes[0]
+    first = show_size((count, part.channels, *sides))
     hint = f"; the backbone may fix what was {first} in the export; nothing is written"
     checks = []
     for size in part.sizes:
         images = part.make_images(size, generator)
-        shape = "x".join(map(str, images.shape))
+        shape = show_size(images.shape)
         expected = _run_model(part, images)
         try:
             output = run(images)

@@ -31,7 +31,7 @@ def make_row(cells: Sequence[str]) -> str:
 
 
 def show_size(size: Sequence[int]) -> str:
-    """Writes height and width of an image as HxW."""
+    """Writes height and width as HxW, or the shape of a batch as NxCxHxW."""
     return "x".join(map(str, size))
 
 

@@ -1,6 +1,12 @@
 """Helpers for models: mounting of resizers, weights, pixels."""
 
-from .mount import get_resizer, mount_resizer, report_fresh_resizer, without_resizer
+from .mount import (
+    get_resizer,
+    get_resizer_name,
+    mount_resizer,
+    report_fresh_resizer,
+    without_resizer,
+)
 from .pixels import normalize_images, restore_pixels, takes_rgb
 from .weights import (
     check_initial_weights,
@@ -16,6 +22,7 @@ __all__ = [
     "check_weights",
     "digest_weights",
     "get_resizer",
+    "get_resizer_name",
     "load_checkpoint",
     "mount_resizer",
     "normalize_images",

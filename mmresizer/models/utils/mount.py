@@ -144,11 +144,15 @@ def get_resizer(model: nn.Module) -> BaseResizer:
 
 def without_resizer(model: nn.Module) -> nn.Module:
     """Returns a copy of a model that takes images as its resizer would give them."""
-    resizer = get_resizer(model)
-    name = next(name for name, m in model.named_modules() if m is resizer)
     plain = deepcopy(model)
-    plain.set_submodule(name, nn.Identity())
+    plain.set_submodule(get_resizer_name(model), nn.Identity())
     return plain
+
+
+def get_resizer_name(model: nn.Module) -> str:
+    """Returns the name of the submodule that is the resizer."""
+    resizer = get_resizer(model)
+    return next(name for name, m in model.named_modules() if m is resizer)
 
 
 def report_fresh_resizer(model: nn.Module, incompatible_keys: tuple) -> None:
