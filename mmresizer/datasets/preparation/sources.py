@@ -25,6 +25,7 @@ from . import (
     neu,
     playing_cards,
     rsscn7,
+    scene_15,
 )
 
 
@@ -247,5 +248,11 @@ SOURCES = {
         rsscn7.prepare,
         hint="put there the seven folders of github.com/palewithout/RSSCN7 at commit "
         "6d77849, in a folder images",
+    ),
+    "scene-15": Source(
+        "scene_15",
+        scene_15.prepare,
+        hint="put there the folder data of github.com/jaaumeadrover/"
+        "Landscape-Image-Classification at commit 7985b6b",
     ),
 }
