@@ -23,9 +23,6 @@ from mmresizer.version import __version__
 from .formats import FORMATS, INPUT, OUTPUT, Format
 from .parts import PARTS, Part, make_part
 
-# Largest difference from the model, over the largest value that the model gives.
-_TOLERANCE = 1e-4
-
 
 def export_model(
     model: str | os.PathLike | Config | nn.Module,
@@ -42,7 +39,8 @@ def export_model(
     its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``. The card, a file
     of this name with ``.json`` behind it, is in the file, too: what goes in and comes
     out, how test images are prepared, the classes, the normalisation, versions, and the
-    SHA-256 digest of the weights.
+    SHA-256 digest of the weights. A resizer with an ``output_range`` gives levels,
+    uint8, which are what its backbone takes.
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
@@ -165,16 +163,11 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
                 f"the program in {name} does not take images of shape {shape}, as the "
                 f"model does ({describe_error(e):.200}){hint}"
             ) from e
-        scale = float(expected.abs().max()) or 1.0
-        error = (
-            float((output - expected).abs().max()) / scale
-            if output.shape == expected.shape
-            else float("inf")
-        )
-        if not error <= _TOLERANCE:
+        error = part.measure_error(output, expected)
+        if not error <= part.tolerance:
             raise InputError(
                 f"the program in {name} differs from the model by {error:.3g} of its "
-                f"largest value for images of shape {shape}, and {_TOLERANCE:g} is "
+                f"largest value for images of shape {shape}, and {part.tolerance:g} is "
                 f"accepted{hint}"
             )
         checks.append({"images": [*images.shape], "relative_error": error})
@@ -201,13 +194,14 @@ def _describe_ends(
     shape: list[int | str] = [*example.shape]
     for axis in part.dynamic:
         shape[axis] = "NCHW"[axis]
-    before = "what the resizer gives"
-    if name != "backbone":
-        before = (
-            "RGB, 0 to 255, which the file normalises"
-            if part.uint8
-            else "normalised as below"
-        )
+    rounds = resizer.eight_bit is not None
+    small = "levels of output_range" if rounds else "an image for the backbone"
+    if name == "backbone":
+        before = small
+    elif part.uint8:
+        before = "RGB, 0 to 255, which the file normalises"
+    else:
+        before = "normalised as below"
     head = type(getattr(model, "head", model)).__name__
     return {
         "input": {
@@ -222,6 +216,7 @@ def _describe_ends(
             "type": type(resizer).__name__,
             "output_size": resizer.output_size,
             "scale_factor": resizer.scale_factor,
+            "output_range": resizer.output_range,
         },
         "output": {
             "name": OUTPUT,
@@ -229,7 +224,7 @@ def _describe_ends(
             if name == "resizer"
             else ["N", *output.shape[1:]],
             "type": str(output.dtype).removeprefix("torch."),
-            "values": "an image for the backbone"
+            "values": small
             if name == "resizer"
             else f"what {head} gives, before a softmax or a sigmoid",
         },

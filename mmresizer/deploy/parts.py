@@ -10,6 +10,7 @@ from mmpretrain.models import BaseClassifier
 from torch import Tensor, nn
 
 from mmresizer.models import BaseResizer
+from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import (
     get_resizer,
     normalize_images,
@@ -23,6 +24,11 @@ PARTS = ("resizer", "backbone", "whole")
 _TYPICAL_SIDE = 64
 _SMALLEST_SIDE = 32  # for a backbone; a resizer alone gives two pixels
 _SMALLEST_INPUT = 8
+# Largest difference from the model, over the largest value that the model gives.
+_TOLERANCE = 1e-4
+# Where a value is rounded, one that lies between two levels may go either way: of the
+# levels so many may differ, by one, and what a backbone makes of them by so much.
+_TOLERANCE_OF_ROUNDING = 1e-2
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,17 @@ class Part:
     """A part of a model.
 
     Attributes:
-        module (nn.Module): Maps one tensor of images to one tensor, in eval mode.
+        module (nn.Module): Maps one tensor of images to one tensor, in eval mode. A
+            resizer with an ``output_range`` gives levels, uint8, which the backbone
+            takes.
         reference (Callable): Maps the same tensor to what the part has to give, by the
             model itself.
         sizes (list[tuple[int, int, int]]): Five numbers of images, heights and widths
             to check. The first one is for the export.
         dynamic (tuple[int, ...]): The axes of the images whose length may differ.
         channels (int): Number of channels of the images.
-        uint8 (bool): Whether the images are RGB, uint8, instead of normalised.
+        uint8 (bool): Whether the images are uint8, instead of floating point.
+        rounds (bool): Whether the part has a resizer that rounds.
     """
 
     module: nn.Module
@@ -46,6 +55,25 @@ class Part:
     dynamic: tuple[int, ...]
     channels: int
     uint8: bool
+    rounds: bool
+
+    def measure_error(self, output: Tensor, expected: Tensor) -> float:
+        """Returns how far outputs are from what the part has to give.
+
+        Of levels, the share that differs by one; infinity, if any differs by more.
+        Otherwise the largest difference over the largest value.
+        """
+        if output.shape != expected.shape or output.dtype != expected.dtype:
+            return math.inf
+        difference = (output.double() - expected.double()).abs()
+        if expected.dtype == torch.uint8:
+            return math.inf if difference.max() > 1 else float(difference.mean())
+        return float(difference.max()) / (float(expected.abs().max()) or 1.0)
+
+    @property
+    def tolerance(self) -> float:
+        """The error that is accepted."""
+        return _TOLERANCE_OF_ROUNDING if self.rounds else _TOLERANCE
 
     def make_images(self, size: tuple[int, int, int], generator: Any) -> Tensor:
         """Makes random images of a size."""
@@ -69,6 +97,7 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         InputError: If the model does not have such a part.
     """
     resizer = get_resizer(model)
+    eight_bit = resizer.eight_bit
     is_classifier = isinstance(model, BaseClassifier)
     if part != "resizer" and not is_classifier:
         raise InputError(
@@ -88,23 +117,59 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         raise InputError(
             f"only weights of torch.float32 can be exported, but some are {types.pop()}"
         )
+    is_behind = part == "backbone"
     run: nn.Module = resizer if part == "resizer" else model
-    if part == "backbone":
+    before: nn.Module | None = _Normalize(model) if uint8 else None
+    after: nn.Module | None = None
+    if is_behind:
         run = without_resizer(model)
+        before = None if eight_bit is None else _Decode(eight_bit)
+    elif part == "resizer" and eight_bit is not None:
+        after = _Encode(eight_bit)
 
     def reference(images: Tensor) -> Tensor:
         if uint8:
             images = normalize_images(model, images.flip(1))
-        return run(images)
+        elif before is not None:
+            images = before(images)
+        output = run(images)
+        return output if after is None else after(output)
 
-    module = nn.Sequential(_Normalize(model), run) if uint8 else run
-
-    if part == "backbone" and resizer.output_size is not None:
+    module = nn.Sequential(*(step for step in (before, run, after) if step is not None))
+    if is_behind and resizer.output_size is not None:
         sizes = [(n, *resizer.output_size) for n in (2, 1, 3, 5, 8)]
         dynamic: tuple[int, ...] = (0,)
     else:
         sizes, dynamic = _list_sizes(resizer, part), (0, 2, 3)
-    return Part(module.eval(), reference, sizes, dynamic, channels, uint8)
+    return Part(
+        module.eval(),
+        reference,
+        sizes,
+        dynamic,
+        channels,
+        uint8=before is not None,
+        rounds=eight_bit is not None and not is_behind,
+    )
+
+
+class _Encode(nn.Module):
+    """From values to the levels that are sent."""
+
+    def __init__(self, eight_bit: EightBit):
+        super().__init__()
+        self.eight_bit = eight_bit
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Returns levels of shape (N, C, H, W), uint8."""
+        return self.eight_bit.encode(values)
+
+
+class _Decode(_Encode):
+    """From the levels that are sent to values."""
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Returns values of shape (N, C, H, W), float32."""
+        return self.eight_bit.decode(levels)
 
 
 class _Normalize(nn.Module):

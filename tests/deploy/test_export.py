@@ -74,6 +74,61 @@ def test_gives_what_the_model_gives(part, format, tmp_path):
         close(run(file, given), small if part == "resizer" else logits)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("to_rgb", [True, False])
+def test_bytes_between_the_parts(to_rgb, format, tmp_path):
+    """Levels from one file to the other give what the model gives."""
+    low, high = [-2.5, -3.0, -2.0], [2.0, 2.5, 3.5]
+    model = build(to_rgb, output_size=16, output_range=(low, high))
+    files = [
+        export_model(model, tmp_path, part, format, uint8=part == "resizer")
+        for part in ("resizer", "backbone", "whole")
+    ]
+    rgb = torch.randint(256, (4, 3, 50, 37), dtype=torch.uint8)
+    pixels = rgb if to_rgb else rgb.flip(1)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
+    with torch.no_grad():
+        small = model.resizer((pixels - mean) / std)
+        expected = model((pixels - mean) / std)
+    levels = run(files[0], rgb)
+    assert levels.dtype == torch.uint8
+    steps = [(h - l) / 255 for l, h in zip(low, high, strict=True)]
+    values = levels * torch.tensor(steps).view(3, 1, 1) + torch.tensor(low).view(3, 1, 1)
+    # One that lies between two levels may go either way.
+    assert ((values - small).abs() > 1e-5).float().mean() < 0.01
+    same = levels == model.resizer.eight_bit.encode(small)
+    assert same.float().mean() > 0.99
+    close(run(files[1], model.resizer.eight_bit.encode(small)), expected)
+    difference = (run(files[2], (pixels - mean) / std) - expected).abs().max()
+    assert difference < 1e-2 * expected.abs().max()
+    card = read_card(files[1])
+    assert card["input"]["type"] == "uint8"
+    assert card["resizer"]["output_range"] == [low, high]
+    assert card["input"]["values"] == "levels of output_range"
+
+
+@pytest.mark.parametrize(
+    ("output", "is_wrong"),
+    [
+        (lambda levels: levels, False),
+        (lambda levels: levels.float(), True),
+        (lambda levels: levels + 1, True),
+        (lambda levels: torch.cat([levels[:, :2], levels[:, 2:] ^ 2], 1), True),
+    ],
+)
+def test_checks_levels(output, is_wrong, tmp_path, monkeypatch):
+    right = FORMATS["torchscript"]
+    wrong = right._replace(load=lambda path: lambda x: output(right.load(path)(x)))
+    monkeypatch.setitem(export_module.FORMATS, "torchscript", wrong)
+    model = build(output_size=16, output_range=(-3, 3))
+    if is_wrong:
+        with pytest.raises(InputError, match="differs from the model by"):
+            export_model(model, tmp_path, "resizer", "torchscript")
+    else:
+        export_model(model, tmp_path, "resizer", "torchscript")
+    assert any(tmp_path.iterdir()) is not is_wrong
+
+
 @pytest.mark.parametrize("to_rgb", [True, False])
 @pytest.mark.parametrize("part", ["resizer", "whole"])
 def test_normalises_pixels_as_numpy_does(part, to_rgb, tmp_path):

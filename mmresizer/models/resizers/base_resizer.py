@@ -15,6 +15,8 @@ from torch import Tensor
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_bool, check_choice
 
+from .eight_bit import EightBit
+
 # Name in a config -> mode of `torch.nn.functional.interpolate`. Torch keeps its own
 # "nearest" for old models only; "nearest-exact" samples at half-pixel centres.
 INTERPOLATION_MODES = {
@@ -109,7 +111,15 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         antialias (bool): Whether the interpolation kernel gets wider when the image
             shrinks, so that it covers all input pixels, as PIL does. For "bilinear" and
             "bicubic". Defaults to False.
+        output_range (Sequence, optional): The pair (low, high) of values between which
+            the output is rounded to 256 levels, so that it can be sent as bytes: two
+            numbers for all channels, or two lists with one number per channel, in the
+            units of the output. Training sees the rounded output; its gradient passes
+            the rounding. Defaults to None, no rounding.
         init_cfg (dict | list[dict], optional): Initialization of the weights.
+
+    Attributes:
+        eight_bit (EightBit, optional): Rounds, and maps between values and bytes.
 
     Raises:
         InputError: If an argument is out of its range.
@@ -121,6 +131,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         scale_factor: float | tuple[float, float] | None = None,
         interpolation: str = "bilinear",
         antialias: bool = False,
+        output_range: Sequence | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -146,6 +157,8 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         self.scale_factor = scale_factor
         self.interpolation = interpolation
         self.antialias = antialias
+        self.output_range = output_range
+        self.eight_bit = None if output_range is None else EightBit(output_range)
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -196,15 +209,27 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         """Checks images of shape (N, C, H, W) before they are resized.
 
         Raises:
-            InputError: If ``x`` is not a 4D tensor of floating-point numbers, or the
-                output would have no pixels.
+            InputError: If ``x`` is not a 4D tensor of floating-point numbers, has
+                another number of channels than ``output_range``, or the output would
+                have no pixels.
         """
         if x.ndim != 4 or not x.is_floating_point():
             raise InputError(
                 "a resizer needs images of shape (N, C, H, W) in floating point, "
                 f"but got a tensor of shape {tuple(x.shape)} of {x.dtype}"
             )
+        if self.eight_bit is not None:
+            channels = self.eight_bit.num_channels
+            if channels not in (None, x.shape[1]):
+                raise InputError(
+                    f"the resizer was built with an output_range of {channels} "
+                    f"channels, but got images of {x.shape[1]} channels"
+                )
         self.get_output_size((x.shape[2], x.shape[3]))
+
+    def finish(self, y: Tensor) -> Tensor:
+        """Rounds the output of shape (N, C, H, W), if there is an ``output_range``."""
+        return y if self.eight_bit is None else self.eight_bit(y)
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Interpolates a map of shape (N, C, H, W) to the output size.
@@ -232,4 +257,8 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             if self.output_size is not None
             else f"scale_factor={self.scale_factor}"
         )
-        return f"{size}, interpolation={self.interpolation}, antialias={self.antialias}"
+        rounding = f", output_range={self.output_range}" if self.output_range else ""
+        return (
+            f"{size}, interpolation={self.interpolation}, antialias={self.antialias}"
+            f"{rounding}"
+        )

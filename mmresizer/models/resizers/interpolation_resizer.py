@@ -22,4 +22,4 @@ class InterpolationResizer(BaseResizer):
 
     def forward(self, x: Tensor) -> Tensor:
         """See :meth:`BaseResizer.forward`."""
-        return self.interpolate(x)
+        return self.finish(self.interpolate(x))

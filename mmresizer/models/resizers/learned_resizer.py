@@ -1,5 +1,6 @@
 """The learned resizer of Talebi and Milanfar."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -72,6 +73,7 @@ class LearnedResizer(BaseResizer):
         residual_bound (float, optional): Bound b of what the CNN adds to the image, in
             the units of the input: the residual r becomes b tanh(r / b). Defaults to
             None, no bound, as in the paper.
+        output_range (Sequence, optional): See :class:`BaseResizer`.
         init_cfg (dict | list[dict], optional): Initialization of the weights. Defaults
             to uniform Xavier (Glorot) for convolutions, with zero biases, as in Keras.
 
@@ -103,6 +105,7 @@ class LearnedResizer(BaseResizer):
         with_cp: bool = False,
         zero_init: bool = False,
         residual_bound: float | None = None,
+        output_range: Sequence | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
         for name, value, least in (
@@ -117,6 +120,7 @@ class LearnedResizer(BaseResizer):
             scale_factor=scale_factor,
             interpolation=interpolation,
             antialias=antialias,
+            output_range=output_range,
             init_cfg=init_cfg
             or [
                 dict(type="Xavier", layer="Conv2d", distribution="uniform"),
@@ -168,8 +172,8 @@ class LearnedResizer(BaseResizer):
         image, resize = self._resize_image(x)
         path = choose_path(self, x, resize)
         if path is Path.PLAIN:
-            return image + self._plain_residual(x, resize)
-        return image + self._bound(run_path(path, self, x, resize))
+            return self.finish(image + self._plain_residual(x, resize))
+        return self.finish(image + self._bound(run_path(path, self, x, resize)))
 
     def forward_plain(self, x: Tensor) -> Tensor:
         """Does the same as :meth:`forward`, layer by layer, as in the figure.
@@ -180,7 +184,7 @@ class LearnedResizer(BaseResizer):
             InputError: If ``x`` has no ``in_channels`` channels.
         """
         image, resize = self._resize_image(x)
-        return image + self._plain_residual(x, resize)
+        return self.finish(image + self._plain_residual(x, resize))
 
     def _plain_residual(self, x: Tensor, resize: Interpolation) -> Tensor:
         features = self.features(x, resize)

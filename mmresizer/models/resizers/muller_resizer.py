@@ -96,6 +96,7 @@ class MULLERResizer(BaseResizer):
         interpolation (str): See :class:`BaseResizer`; for both image and residuals.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
+        output_range (Sequence, optional): See :class:`BaseResizer`.
         mean (Sequence[float], optional): What the data preprocessor subtracts from each
             channel, on a scale of 0 to 255. The layers then see images in [0, 1], and
             the output is normalized like the input. Defaults to None: images are in
@@ -134,6 +135,7 @@ class MULLERResizer(BaseResizer):
         average_pool: bool = False,
         interpolation: str = "bilinear",
         antialias: bool = False,
+        output_range: Sequence | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         weights: Sequence[float] | None = None,
@@ -144,6 +146,7 @@ class MULLERResizer(BaseResizer):
             scale_factor=scale_factor,
             interpolation=interpolation,
             antialias=antialias,
+            output_range=output_range,
             init_cfg=init_cfg,
         )
         check_int("num_layers", num_layers, 1)
@@ -235,7 +238,7 @@ class MULLERResizer(BaseResizer):
         # Interpolation preserves constants: only the details need the normalization.
         if self.scale is not None:
             details = details / self.scale
-        return (image + details).to(image.dtype)
+        return self.finish((image + details).to(image.dtype))
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Averages if ``average_pool``, then see :meth:`BaseResizer.interpolate`."""
