@@ -1,6 +1,6 @@
 """Training, testing, inference and export."""
 
-from mmresizer.deploy import export_model
+from mmresizer.deploy import calibrate_output_range, export_model
 
 from .quality import (
     Quality,
@@ -18,6 +18,7 @@ __all__ = [
     "ImageResizer",
     "Quality",
     "QualityPredictor",
+    "calibrate_output_range",
     "draw_contact_sheet",
     "enable_tta",
     "evaluate_model",

@@ -7,6 +7,7 @@ from pathlib import Path
 import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
 
 from mmresizer.analysis.costs import check_input_size
 from mmresizer.config.building import (
@@ -56,6 +57,23 @@ def evaluate_model(
         folder.mkdir(parents=True, exist_ok=True)
         if Path(out).is_dir() or not os.access(folder, os.W_OK):
             raise InputError(f"--out must be a file that can be written, got {out!r}")
+    runner = build_test(cfg, checkpoint)
+    if out and out_item == "pred":
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
+    metrics = runner.test()
+    if out and out_item == "metrics" and mmengine.dist.is_main_process():
+        mmengine.dump(metrics, out)
+    del runner
+    leave_distributed()
+    return metrics
+
+
+def build_test(cfg: Config, checkpoint: str) -> Runner:
+    """Builds and checks what tests a checkpoint on the test set of a config.
+
+    Raises:
+        InputError: If the config, the data or the checkpoint is at fault.
+    """
     setup_distributed(cfg)
     set_dataloader_defaults(cfg)
     check_settings(cfg, ("test_dataloader", "test_cfg", "test_evaluator"), "test")
@@ -70,14 +88,7 @@ def evaluate_model(
     check_trained_classes(loaded, runner.test_loop.dataloader.dataset)
     del loaded
     check_topk(cfg, runner.model, runner.test_evaluator)
-    if out and out_item == "pred":
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
-    metrics = runner.test()
-    if out and out_item == "metrics" and mmengine.dist.is_main_process():
-        mmengine.dump(metrics, out)
-    del runner
-    leave_distributed()
-    return metrics
+    return runner
 
 
 def enable_tta(cfg: Config) -> None:

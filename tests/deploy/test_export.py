@@ -92,8 +92,10 @@ def test_bytes_between_the_parts(to_rgb, format, tmp_path):
         expected = model((pixels - mean) / std)
     levels = run(files[0], rgb)
     assert levels.dtype == torch.uint8
-    steps = [(h - l) / 255 for l, h in zip(low, high, strict=True)]
-    values = levels * torch.tensor(steps).view(3, 1, 1) + torch.tensor(low).view(3, 1, 1)
+    steps = [(b - a) / 255 for a, b in zip(low, high, strict=True)]
+    values = levels * torch.tensor(steps).view(3, 1, 1) + torch.tensor(low).view(
+        3, 1, 1
+    )
     # One that lies between two levels may go either way.
     assert ((values - small).abs() > 1e-5).float().mean() < 0.01
     same = levels == model.resizer.eight_bit.encode(small)

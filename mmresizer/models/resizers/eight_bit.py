@@ -79,7 +79,9 @@ def _check_range(output_range: Any) -> tuple[Tensor, Tensor]:
 
 def _to_numbers(ends: Any) -> Tensor:
     values = [ends] if isinstance(ends, Real) else list(ends)
-    if not values or any(isinstance(v, bool) or not isinstance(v, Real) for v in values):
+    if not values or any(
+        isinstance(v, bool) or not isinstance(v, Real) for v in values
+    ):
         raise ValueError
     numbers = torch.tensor([float(v) for v in values], dtype=torch.float64)
     if not bool(numbers.isfinite().all()):

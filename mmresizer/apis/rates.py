@@ -1,0 +1,247 @@
+"""Accuracy against the bytes of what is sent: the image, or the resizer's output."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmresizer.deploy.codecs import Codec
+from mmresizer.models import InterpolationResizer
+from mmresizer.models.resizers import EightBit
+from mmresizer.models.utils import (
+    get_resizer,
+    normalize_images,
+    restore_pixels,
+    takes_rgb,
+)
+from mmresizer.utils import InputError
+from mmresizer.utils.files import make_folder, writing
+from mmresizer.utils.machine import describe_machine
+from mmresizer.utils.tables import make_table, show_size, write_csv
+
+from .testing import build_test
+
+IMAGE, OUTPUT = "image", "output"
+_UNSENT = "none"
+
+
+@dataclass
+class Rate:
+    """One row of the results: a model on a test set, after something was sent.
+
+    Attributes:
+        model (str): Name of the config.
+        sent (str): "image", before the resizer, or "output", behind it.
+        size (str): Of what is sent, HxW, in pixels.
+        codec (str): How it is sent, or "none": as the floating-point numbers it is.
+        bytes_per_image (float, optional): Mean over the images.
+        metric (str): The first metric of the config's evaluator.
+        value (float): Its value.
+        images (int): Number of images.
+    """
+
+    model: str
+    sent: str
+    size: str
+    codec: str
+    bytes_per_image: float | None
+    metric: str
+    value: float
+    images: int
+    machine: str
+    date: str
+
+
+def measure_rates(
+    models: Sequence[tuple[Config, str | os.PathLike]],
+    codecs: Sequence[Codec],
+    image_codecs: Sequence[Codec],
+    out_dir: str | os.PathLike,
+) -> list[Rate]:
+    """Measures the metric of models on their test sets against the bytes sent.
+
+    The output of each resizer is sent with each codec, and what is received is what the
+    backbone sees. A learned resizer needs an ``output_range``
+    (``tools/deploy/calibrate.py``). Interpolation gives pixels: its output is rounded
+    to those of an image, 0 to 255. Of the first model the images are sent, too, as the
+    resizer gets them, after the loading, resizing and cropping of the test pipeline.
+
+    Args:
+        models (Sequence[tuple[Config, str | os.PathLike]]): Configs and checkpoints.
+        codecs (Sequence[Codec]): For outputs.
+        image_codecs (Sequence[Codec]): For images.
+        out_dir (str | os.PathLike): Folder for ``rates.csv``, which is written after
+            each row, ``rates.md`` and ``rates.png``.
+
+    Returns:
+        list[Rate]: The rows.
+
+    Raises:
+        InputError: If a config, its data or a checkpoint is at fault, or a learned
+            resizer has no ``output_range``.
+    """
+    folder = make_folder(out_dir)
+    rows: list[Rate] = []
+    for cfg, checkpoint in models:
+        plan: list[tuple[str, Codec | None]] = [(OUTPUT, None)]
+        plan += [(OUTPUT, codec) for codec in codecs]
+        if not rows:
+            plan += [(IMAGE, codec) for codec in image_codecs]
+        runner = build_test(cfg, os.fspath(checkpoint))
+        _set_range(runner.model)
+        for sent, codec in plan:
+            with _sending(runner.model, sent, codec) as sizes:
+                metrics = runner.test()
+            metric = next(iter(metrics))
+            count = len(runner.test_loop.dataloader.dataset)
+            row = Rate(
+                model=Path(cfg.filename).stem,
+                sent=sent,
+                size=sizes.shown,
+                codec=_UNSENT if codec is None else str(codec),
+                bytes_per_image=None if codec is None else round(sizes.mean, 1),
+                metric=metric,
+                value=round(float(metrics[metric]), 4),
+                images=count,
+                machine=describe_machine("cpu"),
+                date=date.today().isoformat(),
+            )
+            rows.append(row)
+            with writing(folder):
+                write_csv(folder / "rates.csv", list(map(asdict, rows)))
+    with writing(folder):
+        (folder / "rates.md").write_text(f"{_make_table(rows)}\n")
+        _plot(rows, folder / "rates.png")
+    return rows
+
+
+def _set_range(model: nn.Module) -> None:
+    """Gives an interpolating resizer the range of pixels.
+
+    Raises:
+        InputError: If a learned resizer has no range.
+    """
+    resizer = get_resizer(model)
+    if resizer.eight_bit is not None:
+        return
+    if not isinstance(resizer, InterpolationResizer):
+        raise InputError(
+            f"a {type(resizer).__name__} without output_range gives no bytes; "
+            "tools/deploy/calibrate.py finds its range"
+        )
+    ends = [
+        normalize_images(model, torch.full((1, 3, 1, 1), value, dtype=torch.uint8))
+        for value in (0, 255)
+    ]
+    low, high = (end.flatten().tolist() for end in ends)
+    resizer.eight_bit = EightBit([low, high]).to(ends[0].device)
+
+
+class _Sizes:
+    """What was sent: numbers of bytes, and height and width."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.count = 0
+        self.shown = ""
+
+    @property
+    def mean(self) -> float:
+        return self.total / max(1, self.count)
+
+
+@contextmanager
+def _sending(model: nn.Module, sent: str, codec: Codec | None) -> Iterator[_Sizes]:
+    """Sends the images or the outputs of a model's resizer while it is active."""
+    resizer = get_resizer(model)
+    sizes = _Sizes()
+
+    def send(levels: Tensor) -> Tensor:
+        """Sends levels of shape (N, 3, H, W), in RGB if they are pixels."""
+        assert codec is not None
+        received = []
+        for image in levels.permute(0, 2, 3, 1).cpu().numpy():
+            data = codec.encode(image)
+            sizes.total += len(data)
+            sizes.count += 1
+            received.append(codec.decode(data, image.shape))
+        return torch.from_numpy(np.stack(received)).permute(0, 3, 1, 2)
+
+    def send_image(_: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        sizes.shown = show_size(args[0].shape[-2:])
+        pixels = restore_pixels(model, args[0]).clamp(0, 255).round().to(torch.uint8)
+        received = send(pixels.flip(1)).flip(1).to(args[0].device)
+        return (normalize_images(model, received).to(args[0].dtype),)
+
+    def send_output(_: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+        sizes.shown = show_size(output.shape[-2:])
+        if codec is None:
+            return output
+        assert resizer.eight_bit is not None  # by `_set_range`
+        levels = resizer.eight_bit.encode(output)
+        is_rgb = takes_rgb(model)
+        received = send(levels if is_rgb else levels.flip(1)).to(output.device)
+        values = resizer.eight_bit.decode(received if is_rgb else received.flip(1))
+        return values.to(output.dtype)
+
+    if sent == IMAGE:
+        handle = resizer.register_forward_pre_hook(send_image)
+    else:
+        handle = resizer.register_forward_hook(send_output)
+    try:
+        yield sizes
+    finally:
+        handle.remove()
+
+
+def _make_table(rows: Sequence[Rate]) -> str:
+    header = ["model", "sent", "size", "codec", "bytes per image", rows[0].metric]
+    return make_table(
+        header,
+        [
+            [
+                row.model,
+                row.sent,
+                row.size,
+                row.codec,
+                "-" if row.bytes_per_image is None else f"{row.bytes_per_image:,.0f}",
+                f"{row.value:.1f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _plot(rows: Sequence[Rate], path: Path) -> None:
+    table = pd.DataFrame([asdict(row) for row in rows if row.codec != _UNSENT])
+    if table.empty:
+        return
+    table["what is sent"] = table["sent"] + " of " + table["model"]
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    sns.scatterplot(
+        table,
+        x="bytes_per_image",
+        y="value",
+        hue="what is sent",
+        style="codec",
+        palette="colorblind",
+        s=70,
+        ax=axes,
+    )
+    axes.set(
+        xscale="log", xlabel="bytes per image", ylabel=rows[0].metric, title=path.stem
+    )
+    axes.grid(alpha=0.3)
+    sns.move_legend(axes, "upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

@@ -1,0 +1,64 @@
+"""Makes an 8-bit resizer of a trained one: its output can be sent as bytes."""
+
+import argparse
+from copy import deepcopy
+from pathlib import Path
+
+from mmresizer.apis import evaluate_model
+from mmresizer.config.loading import CONFIG_SUFFIXES, load_run_config
+from mmresizer.deploy import calibrate_output_range
+from mmresizer.utils import InputError, exit_on_input_error
+from mmresizer.utils.cli import add_run_arguments, positive_int
+from mmresizer.utils.files import make_folder, writing
+
+from mmengine.config import Config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__} Writes a config with the range of its 256 levels, "
+        "found on training images. The weights stay as they are. Prints the metrics of "
+        "the test set before and after."
+    )
+    parser.add_argument("config", help="config of a trained model")
+    parser.add_argument("checkpoint", help="its weights")
+    parser.add_argument("--out", required=True, help="config to write")
+    parser.add_argument(
+        "--images",
+        type=positive_int,
+        default=500,
+        help="number of training images (default: %(default)s)",
+    )
+    add_run_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Calibrates, writes and tests."""
+    args = parse_args()
+    out = Path(args.out)
+    if out.suffix not in CONFIG_SUFFIXES or out.is_dir():
+        raise InputError(
+            f"--out must be a file that ends in {', '.join(CONFIG_SUFFIXES)}, got "
+            f"{args.out!r}"
+        )
+    cfg = load_run_config(args)
+    if not (cfg.get("model") or {}).get("resizer"):
+        raise InputError(f"the config {args.config!r} has no model.resizer")
+    low, high = calibrate_output_range(cfg, args.checkpoint, args.images)
+    rounding: Config = deepcopy(cfg)
+    rounding.model.resizer.output_range = [low, high]
+    make_folder(out.parent)
+    with writing(out.parent):
+        rounding.dump(out)
+    print(f"{out}: model.resizer.output_range = {[low, high]}")
+    before = evaluate_model(cfg, args.checkpoint)
+    after = evaluate_model(rounding, args.checkpoint)
+    for name, value in before.items():
+        print(f"{name}: {value:.2f} before, {after[name]:.2f} in 8 bits")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()
