@@ -111,7 +111,7 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
     Raises:
         InputError: If the backbone does not take such an input.
     """
-    return count_macs(without_resizer(model), size, _in_channels(model))
+    return count_macs(without_resizer(model), size, get_resizer(model).out_channels)
 
 
 def check_input_size(cfg: Config) -> None:
@@ -160,9 +160,10 @@ def _takes_another_size(model: nn.Module, size: tuple[int, int]) -> bool:
     channels = _in_channels(model)
     if any(_takes(model, other, channels) for other in usual):
         return True
-    plain, seen = without_resizer(model), get_resizer(model).get_output_size(size)
-    return not _takes(plain, seen, channels) and any(
-        _takes(plain, other, channels) for other in usual
+    resizer = get_resizer(model)
+    plain, seen = without_resizer(model), resizer.get_output_size(size)
+    return not _takes(plain, seen, resizer.out_channels) and any(
+        _takes(plain, other, resizer.out_channels) for other in usual
     )
 
 
@@ -176,7 +177,7 @@ def _takes(model: nn.Module, size: tuple[int, int], in_channels: int) -> bool:
 
 def _in_channels(model: nn.Module) -> int:
     resizers = [m for m in model.modules() if isinstance(m, BaseResizer)]
-    return getattr(resizers[0], "in_channels", 3) if resizers else 3
+    return resizers[0].in_channels if resizers else 3
 
 
 def build_model_to_count(cfg: Config, size: tuple[int, int] | None = None) -> nn.Module:

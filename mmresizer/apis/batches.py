@@ -61,7 +61,7 @@ class LoadedImages(Dataset):
 
 def loader_for(resizer: BaseResizer) -> LoadImageFromFile:
     """Returns a loader of images with the channels that a resizer takes."""
-    is_grey = getattr(resizer, "in_channels", 3) == 1
+    is_grey = resizer.in_channels == 1
     return LoadImageFromFile(color_type="grayscale" if is_grey else "color")
 
 

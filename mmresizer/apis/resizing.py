@@ -34,8 +34,8 @@ class ImageResizer:
         device (str, optional): Defaults to "cuda" where there is one, else "cpu".
 
     Raises:
-        InputError: If the model, its weights or the device is missing, or the model has
-            no resizer.
+        InputError: If the model, its weights or the device is missing, the model has no
+            resizer, or the resizer gives more channels than an image has.
     """
 
     def __init__(
@@ -47,6 +47,11 @@ class ImageResizer:
         self.device = check_device(device)
         model = load_named_model(model, checkpoint)
         self.resizer: BaseResizer = get_resizer(model)
+        if self.resizer.out_channels != self.resizer.in_channels:
+            raise InputError(
+                f"the resizer gives {self.resizer.out_channels} channels, which are no "
+                f"image of {self.resizer.in_channels}"
+            )
         self.model = model.to(self.device).eval()
 
     def __call__(self, images: Sequence[Tensor]) -> list[Tensor]:

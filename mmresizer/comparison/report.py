@@ -214,7 +214,7 @@ def _prepare_inference(arm: Arm, device: str) -> tuple[nn.Module, Tensor]:
     cfg = deepcopy(arm.cfg)
     cfg.model.pop("pretrained", None)  # timm's would be downloaded
     model = build_model(cfg).to(device)
-    channels = getattr(get_resizer(model), "in_channels", 3)
+    channels = get_resizer(model).in_channels
     return model, torch.rand(8, channels, *arm.input_size, device=device)
 
 

@@ -109,7 +109,7 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
             "the part 'backbone' takes what the resizer gives, which is no image of "
             "uint8"
         )
-    channels = getattr(resizer, "in_channels", 3)
+    channels = resizer.out_channels if part == "backbone" else resizer.in_channels
     if uint8 and channels != 3:
         raise InputError(f"images of uint8 are RGB, but the resizer has {channels}")
     types = {p.dtype for p in model.parameters()} - {torch.float32}

@@ -163,7 +163,8 @@ def _resize(model: BaseModel, resizer, image: Tensor) -> tuple[np.ndarray, ...]:
     outputs = inputs, resizer.interpolate(inputs), resizer(inputs)
     pictures = []
     for output in outputs:
-        picture = restore_pixels(model, output)[0]
+        # Of a resizer with more channels the first ones are the image.
+        picture = restore_pixels(model, output[:, : inputs.shape[1]])[0]
         if picture.shape[0] == 3:
             picture = picture.flip(0)  # to RGB
         elif picture.shape[0] != 1:

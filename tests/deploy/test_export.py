@@ -31,7 +31,12 @@ def build(to_rgb=True, seed=0, **resizer):
         dict(
             type="mmresizer.ResizerClassifier",
             resizer=resizer,
-            backbone=dict(type="ResNet_CIFAR", depth=18, base_channels=4),
+            backbone=dict(
+                type="ResNet_CIFAR",
+                depth=18,
+                base_channels=4,
+                in_channels=resizer.get("out_channels", 3),
+            ),
             neck=dict(type="GlobalAveragePooling"),
             head=dict(type="LinearClsHead", num_classes=3, in_channels=32),
             data_preprocessor=dict(mean=MEAN, std=STD, to_rgb=to_rgb),
@@ -107,6 +112,20 @@ def test_bytes_between_the_parts(to_rgb, format, tmp_path):
     assert card["input"]["type"] == "uint8"
     assert card["resizer"]["output_range"] == [low, high]
     assert card["input"]["values"] == "levels of output_range"
+
+
+def test_parts_with_more_channels_between_them(tmp_path):
+    model = build(output_size=16, out_channels=5, output_range=(-3, 3))
+    files = [
+        export_model(model, tmp_path, part, "torch-export")
+        for part in ("resizer", "backbone")
+    ]
+    images = torch.randn(2, 3, 50, 37, generator=torch.Generator().manual_seed(5))
+    levels = run(files[0], images)
+    assert levels.shape == (2, 5, 16, 16)
+    with torch.no_grad():
+        expected = model.backbone(levels * (6 / 255) - 3)[-1].mean((2, 3))
+        close(run(files[1], levels), model.head.fc(expected))
 
 
 @pytest.mark.parametrize(

@@ -119,11 +119,17 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         init_cfg (dict | list[dict], optional): Initialization of the weights.
 
     Attributes:
+        in_channels (int): Number of channels of the images. A resizer that takes any
+            says 3.
+        out_channels (int): Number of channels of the output.
         eight_bit (EightBit, optional): Rounds, and maps between values and bytes.
 
     Raises:
         InputError: If an argument is out of its range.
     """
+
+    in_channels = 3
+    out_channels = 3
 
     def __init__(
         self,
@@ -209,27 +215,31 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         """Checks images of shape (N, C, H, W) before they are resized.
 
         Raises:
-            InputError: If ``x`` is not a 4D tensor of floating-point numbers, has
-                another number of channels than ``output_range``, or the output would
-                have no pixels.
+            InputError: If ``x`` is not a 4D tensor of floating-point numbers, or the
+                output would have no pixels.
         """
         if x.ndim != 4 or not x.is_floating_point():
             raise InputError(
                 "a resizer needs images of shape (N, C, H, W) in floating point, "
                 f"but got a tensor of shape {tuple(x.shape)} of {x.dtype}"
             )
-        if self.eight_bit is not None:
-            channels = self.eight_bit.num_channels
-            if channels not in (None, x.shape[1]):
-                raise InputError(
-                    f"the resizer was built with an output_range of {channels} "
-                    f"channels, but got images of {x.shape[1]} channels"
-                )
         self.get_output_size((x.shape[2], x.shape[3]))
 
     def finish(self, y: Tensor) -> Tensor:
-        """Rounds the output of shape (N, C, H, W), if there is an ``output_range``."""
-        return y if self.eight_bit is None else self.eight_bit(y)
+        """Rounds the output of shape (N, C, H, W), if there is an ``output_range``.
+
+        Raises:
+            InputError: If ``output_range`` has another number of channels.
+        """
+        if self.eight_bit is None:
+            return y
+        channels = self.eight_bit.num_channels
+        if channels not in (None, y.shape[1]):
+            raise InputError(
+                f"output_range has {channels} channels, but the resizer gives "
+                f"{y.shape[1]}"
+            )
+        return self.eight_bit(y)
 
     def interpolate(self, x: Tensor) -> Tensor:
         """Interpolates a map of shape (N, C, H, W) to the output size.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from mmresizer.registry import MODELS
@@ -42,7 +43,11 @@ class LearnedResizer(BaseResizer):
     Args:
         output_size (int | tuple[int, int], optional): See :class:`BaseResizer`.
         scale_factor (float | tuple[float, float], optional): See :class:`BaseResizer`.
-        in_channels (int): Number of channels of input and output. Defaults to 3.
+        in_channels (int): Number of channels of the image. Defaults to 3.
+        out_channels (int, optional): Number of channels of the output. Those beyond
+            ``in_channels`` are what the CNN gives, without an interpolated image below;
+            the backbone must take as many (``in_channels`` of most). A variant of the
+            paper's architecture. Defaults to ``in_channels``.
         mid_channels (int): Number of channels inside, n in the paper. Defaults to 16.
         num_blocks (int): Number of residual blocks, r in the paper. Defaults to 1.
         stem_stride (int): Stride s of the stem; the paper has 1. With s > 1 the stem
@@ -94,6 +99,7 @@ class LearnedResizer(BaseResizer):
         output_size: int | tuple[int, int] | None = None,
         scale_factor: float | tuple[float, float] | None = None,
         in_channels: int = 3,
+        out_channels: int | None = None,
         mid_channels: int = 16,
         num_blocks: int = 1,
         stem_stride: int = 1,
@@ -108,8 +114,11 @@ class LearnedResizer(BaseResizer):
         output_range: Sequence | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
+        check_int("in_channels", in_channels, 1)
+        if out_channels is None:
+            out_channels = in_channels
         for name, value, least in (
-            ("in_channels", in_channels, 1),
+            ("out_channels", out_channels, in_channels),
             ("mid_channels", mid_channels, 1),
             ("num_blocks", num_blocks, 0),
             ("stem_stride", stem_stride, 1),
@@ -128,6 +137,7 @@ class LearnedResizer(BaseResizer):
             ],
         )
         self.in_channels = in_channels
+        self.out_channels = out_channels
         self.with_cp = with_cp
         check_bool("norm_after_resize", norm_after_resize)
         if residual_bound is not None and not residual_bound > 0:
@@ -145,7 +155,7 @@ class LearnedResizer(BaseResizer):
             *(ResidualBlock(n, norm_cfg, act_cfg) for _ in range(num_blocks))
         )
         self.fuse = Fuse(self, n, norm_cfg)
-        self.out = nn.Conv2d(n, in_channels, 7, padding=3)
+        self.out = nn.Conv2d(n, out_channels, 7, padding=3)
         if zero_init:
             self._zero_out()
 
@@ -172,8 +182,8 @@ class LearnedResizer(BaseResizer):
         image, resize = self._resize_image(x)
         path = choose_path(self, x, resize)
         if path is Path.PLAIN:
-            return self.finish(image + self._plain_residual(x, resize))
-        return self.finish(image + self._bound(run_path(path, self, x, resize)))
+            return self._add(image, self._plain_residual(x, resize))
+        return self._add(image, self._bound(run_path(path, self, x, resize)))
 
     def forward_plain(self, x: Tensor) -> Tensor:
         """Does the same as :meth:`forward`, layer by layer, as in the figure.
@@ -184,7 +194,7 @@ class LearnedResizer(BaseResizer):
             InputError: If ``x`` has no ``in_channels`` channels.
         """
         image, resize = self._resize_image(x)
-        return self.finish(image + self._plain_residual(x, resize))
+        return self._add(image, self._plain_residual(x, resize))
 
     def _plain_residual(self, x: Tensor, resize: Interpolation) -> Tensor:
         features = self.features(x, resize)
@@ -245,6 +255,13 @@ class LearnedResizer(BaseResizer):
     def _interpolation_to(self, size: tuple[int, int]) -> Interpolation:
         mode = INTERPOLATION_MODES[self.interpolation]
         return Interpolation(size, mode, self.antialias)
+
+    def _add(self, image: Tensor, residual: Tensor) -> Tensor:
+        """Returns the output; the image is below its first channels."""
+        extra = self.out_channels - self.in_channels
+        if extra:  # zeros behind the last channel
+            image = F.pad(image, (0, 0, 0, 0, 0, extra))
+        return self.finish(image + residual)
 
     def _bound(self, residual: Tensor) -> Tensor:
         bound = self.residual_bound
