@@ -86,6 +86,7 @@ DATASETS = {
     "neu-steel": ("mmresizer.InMemoryImages", 6),
     "playing-cards": ("mmresizer.InMemoryImages", 53),
     "rsscn7": ("mmresizer.InMemoryImages", 7),
+    "scene-15": ("mmresizer.InMemoryImages", 15),
     "textured-shapes": ("mmresizer.TexturedShapes", 4),
 }
 METADATA = {
@@ -151,6 +152,7 @@ def test_finds_the_representatives():
         "neu": 1,
         "playing_cards": 1,
         "rsscn7": 1,
+        "scene_15": 1,
         "textured_shapes": 1,
     }
 

@@ -110,6 +110,12 @@ def make_lists(root, names):
         (root / "meta" / f"{split}.txt").write_text("".join(lines))
 
 
+def make_places(root):
+    names = [f"train/place{i}/{i}.jpg" for i in range(4)]
+    write_photos(root, names)
+    make_lists(root, names)
+
+
 def make_ava(root):
     ids = range(40)
     write_images(root / "images", [f"{i}.jpg" for i in ids])
@@ -203,6 +209,7 @@ FAMILIES = {
     "resizer-aax8_resnet14-cifar_1xb256_neu-steel_25px": make_steel,
     "resizer-aax8_resnet18-cifar_1xb256_playing-cards_28px": make_playing_cards,
     "resizer-aax16_resnet14-cifar_1xb256_rsscn7_25px": make_scenes,
+    "resizer-aax16.67_resnet14-cifar_1xb64_scene-15_12px": make_places,
     "resizer-aax4_efficientnet-lite0_1xb64_cub-100_56px": make_cub_100,
 }
 # Configs that train at another input, by the line on the page of their family.
