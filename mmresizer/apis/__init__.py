@@ -9,6 +9,7 @@ from .quality import (
     predict_quality,
     write_scores,
 )
+from .quantization import quantize_file
 from .resizing import ImageResizer, resize_images
 from .testing import enable_tta, evaluate_model, set_visualization
 from .training import train_model
@@ -24,6 +25,7 @@ __all__ = [
     "evaluate_model",
     "export_model",
     "predict_quality",
+    "quantize_file",
     "resize_images",
     "set_visualization",
     "train_model",

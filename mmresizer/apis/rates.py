@@ -40,7 +40,7 @@ class Rate:
     """One row of the results: a model on a test set, after something was sent.
 
     Attributes:
-        model (str): Name of the config.
+        model (str): Its name. Seeds of a model share one.
         sent (str): "image", before the resizer, or "output", behind it.
         size (str): Of what is sent, HxW, in pixels.
         codec (str): How it is sent, or "none": as the floating-point numbers it is.
@@ -63,7 +63,7 @@ class Rate:
 
 
 def measure_rates(
-    models: Sequence[tuple[Config, str | os.PathLike]],
+    models: Sequence[tuple[str, Config, str | os.PathLike]],
     codecs: Sequence[Codec],
     image_codecs: Sequence[Codec],
     out_dir: str | os.PathLike,
@@ -73,11 +73,14 @@ def measure_rates(
     The output of each resizer is sent with each codec, and what is received is what the
     backbone sees. A learned resizer needs an ``output_range``
     (``tools/deploy/calibrate.py``). Interpolation gives pixels: its output is rounded
-    to those of an image, 0 to 255. Of the first model the images are sent, too, as the
-    resizer gets them, after the loading, resizing and cropping of the test pipeline.
+    to those of an image, 0 to 255. Of models of the first name the images are sent,
+    too, as the resizer gets them, after the loading, resizing and cropping of the test
+    pipeline.
 
     Args:
-        models (Sequence[tuple[Config, str | os.PathLike]]): Configs and checkpoints.
+        models (Sequence[tuple[str, Config, str | os.PathLike]]): Names, configs and
+            checkpoints. Models of one name, such as seeds, share a row of the table and
+            a point of the plot: their mean.
         codecs (Sequence[Codec]): For outputs.
         image_codecs (Sequence[Codec]): For images.
         out_dir (str | os.PathLike): Folder for ``rates.csv``, which is written after
@@ -92,10 +95,10 @@ def measure_rates(
     """
     folder = make_folder(out_dir)
     rows: list[Rate] = []
-    for cfg, checkpoint in models:
+    for name, cfg, checkpoint in models:
         plan: list[tuple[str, Codec | None]] = [(OUTPUT, None)]
         plan += [(OUTPUT, codec) for codec in codecs]
-        if not rows:
+        if name == models[0][0]:
             plan += [(IMAGE, codec) for codec in image_codecs]
         runner = build_test(cfg, os.fspath(checkpoint))
         _set_range(runner.model)
@@ -105,7 +108,7 @@ def measure_rates(
             metric = next(iter(metrics))
             count = len(runner.test_loop.dataloader.dataset)
             row = Rate(
-                model=Path(cfg.filename).stem,
+                model=name,
                 sent=sent,
                 size=sizes.shown,
                 codec=_UNSENT if codec is None else str(codec),
@@ -204,29 +207,40 @@ def _sending(model: nn.Module, sent: str, codec: Codec | None) -> Iterator[_Size
         handle.remove()
 
 
-def _make_table(rows: Sequence[Rate]) -> str:
-    header = ["model", "sent", "size", "codec", "bytes per image", rows[0].metric]
-    return make_table(
-        header,
-        [
-            [
-                row.model,
-                row.sent,
-                row.size,
-                row.codec,
-                "-" if row.bytes_per_image is None else f"{row.bytes_per_image:,.0f}",
-                f"{row.value:.1f}",
-            ]
-            for row in rows
-        ],
+def _average(rows: Sequence[Rate]) -> pd.DataFrame:
+    """Returns means over the models of a name, in the order of the rows."""
+    table = pd.DataFrame([asdict(row) for row in rows])
+    keys = ["model", "sent", "size", "codec"]
+    return (
+        table.groupby(keys, sort=False)
+        .agg(
+            models=("value", "size"),
+            bytes_per_image=("bytes_per_image", "mean"),
+            value=("value", "mean"),
+            lowest=("value", "min"),
+            highest=("value", "max"),
+        )
+        .reset_index()
     )
 
 
+def _make_table(rows: Sequence[Rate]) -> str:
+    metric = rows[0].metric
+    header = ["model", "sent", "size", "codec", "bytes per image", metric, "models"]
+    cells = []
+    for row in _average(rows).itertuples():
+        size = "-" if row.codec == _UNSENT else f"{row.bytes_per_image:,.0f}"
+        value = f"{row.value:.1f}"
+        if row.models > 1:
+            value += f" ({row.lowest:.1f} to {row.highest:.1f})"
+        names = [row.model, row.sent, row.size, row.codec]
+        cells.append([*names, size, value, str(row.models)])
+    return make_table(header, cells)
+
+
 def _plot(rows: Sequence[Rate], path: Path) -> None:
-    table = pd.DataFrame([asdict(row) for row in rows if row.codec != _UNSENT])
-    if table.empty:
-        return
-    table["what is sent"] = table["sent"] + " of " + table["model"]
+    table = _average([row for row in rows if row.codec != _UNSENT])
+    table["what is sent"] = table["model"] + ", " + table["size"]
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     sns.scatterplot(
         table,
@@ -238,9 +252,7 @@ def _plot(rows: Sequence[Rate], path: Path) -> None:
         s=70,
         ax=axes,
     )
-    axes.set(
-        xscale="log", xlabel="bytes per image", ylabel=rows[0].metric, title=path.stem
-    )
+    axes.set(xscale="log", xlabel="bytes per image (mean)", ylabel=rows[0].metric)
     axes.grid(alpha=0.3)
     sns.move_legend(axes, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.savefig(path, dpi=150)

@@ -65,7 +65,7 @@ def calibrate_output_range(
     outputs: list[Tensor] = []
     count = 0
     with torch.no_grad():
-        for images in _load_images(loaded, cfg):
+        for images in load_training_images(loaded, cfg):
             output = resizer(images[: num_images - count])
             outputs.append(output.transpose(0, 1).flatten(1))
             count += len(output)
@@ -74,7 +74,7 @@ def calibrate_output_range(
     return _find_range(torch.cat(outputs, 1))
 
 
-def _load_images(model: Any, cfg: Config) -> Iterator[Tensor]:
+def load_training_images(model: Any, cfg: Config) -> Iterator[Tensor]:
     """Yields batches of training images, as the model hands them to its resizer."""
     try:
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)

@@ -71,7 +71,7 @@ def _shapes(part: Part) -> dict[int, Any]:
 def _write_onnx(part: Part, images: Tensor, card: dict, path: Path) -> None:
     import onnx
 
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             part.module,
             (images,),
@@ -106,7 +106,7 @@ def _read_onnx_card(path: Path) -> dict:
 
 
 def _write_program(part: Part, images: Tensor, card: dict, path: Path) -> None:
-    with _quiet():
+    with quiet():
         program = torch.export.export(
             part.module, (images,), dynamic_shapes=(_shapes(part),)
         )
@@ -114,19 +114,19 @@ def _write_program(part: Part, images: Tensor, card: dict, path: Path) -> None:
 
 
 def _load_program(path: Path) -> Callable[[Tensor], Tensor]:
-    with _quiet():
+    with quiet():
         return torch.export.load(path).module()
 
 
 def _read_program_card(path: Path) -> dict:
     files = {CARD: ""}
-    with _quiet():
+    with quiet():
         torch.export.load(path, extra_files=files)
     return json.loads(files[CARD])
 
 
 def _write_script(part: Part, images: Tensor, card: dict, path: Path) -> None:
-    with _quiet():
+    with quiet():
         traced = torch.jit.trace(part.module, images, check_trace=False)
         traced.save(str(path), _extra_files={CARD: json.dumps(card)})
 
@@ -142,7 +142,7 @@ def _read_script_card(path: Path) -> dict:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps back what exporters say about their own code."""
     with (
         warnings.catch_warnings(),

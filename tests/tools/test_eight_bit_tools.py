@@ -79,7 +79,8 @@ def test_rates(run_tool, calibrated, tmp_path):
     config, weights, _ = calibrated
     folder = tmp_path / "rates"
     status, output = run_tool(
-        "analysis_tools/rate_accuracy.py", config, weights, "--out", folder,
+        "analysis_tools/rate_accuracy.py", "--out", folder,
+        "--model", "learned", config, weights,
         "--codecs", "raw", "png", "jpeg-30", "--image-codecs", "jpeg-20",
     )  # fmt: skip
     assert status == 0, output
@@ -112,7 +113,7 @@ def test_rates(run_tool, calibrated, tmp_path):
     expected = accuracy(model(inputs), labels)
     assert float(rows[4]["value"]) == pytest.approx(expected, abs=1e-3)
     assert (folder / "rates.png").stat().st_size > 10_000
-    assert "| output | 24x24 | raw | 1,728 |" in output
+    assert "| learned | output | 24x24 | raw | 1,728 |" in output
 
 
 def send_jpegs(images, quality):
@@ -131,12 +132,18 @@ def test_pixels_of_interpolation(run_tool, demo_config, save_weights, tmp_path):
     config = demo_config("bilinearx4")
     weights = save_weights(model_config(config))[1]
     status, output = run_tool(
-        "analysis_tools/rate_accuracy.py", config, weights, "--out", tmp_path / "rates",
-        "--codecs", "png", "--image-codecs",
+        "analysis_tools/rate_accuracy.py", "--out", tmp_path / "rates",
+        *["--model", "bilinear", config, weights] * 2, "--codecs", "png",
+        "--image-codecs",
     )  # fmt: skip
     assert status == 0, output
     with (tmp_path / "rates" / "rates.csv").open() as file:
-        row = list(csv.DictReader(file))[1]
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    (line,) = [x for x in output.splitlines() if "| png |" in x]
+    value = float(rows[1]["value"])
+    assert line.endswith(f"| {value:.1f} ({value:.1f} to {value:.1f}) | 2 |")
+    row = rows[1]
     images, _ = load_test_set(config)
     sizes = []
     for image in images:
@@ -156,16 +163,18 @@ def test_refuses(run_tool, trained, tmp_path):
     config, weights = trained
     for command, sentence in (
         (
-            ["analysis_tools/rate_accuracy.py", config, weights, "--out", "{}/a"],
+            ["analysis_tools/rate_accuracy.py", "--model", "a", config, weights,
+             "--out", "{}/a"],
             "a LearnedResizer without output_range gives no bytes",
         ),
         (
-            ["analysis_tools/rate_accuracy.py", config, "--out", "{}/a"],
-            "each config needs a checkpoint behind it",
+            ["analysis_tools/rate_accuracy.py", "--model", "a", config,
+             "--out", "{}/a"],
+            "--model: expected 3 arguments",
         ),
         (
-            ["analysis_tools/rate_accuracy.py", config, weights, "--out", "{}/a",
-             "--codecs", "gif"],
+            ["analysis_tools/rate_accuracy.py", "--model", "a", config, weights,
+             "--out", "{}/a", "--codecs", "gif"],
             "a codec must be raw, png, webp (without loss), webp-QUALITY or jpeg",
         ),
         (

@@ -19,15 +19,18 @@ def codec(name: str) -> Codec:
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(
-        description=f"{__doc__} A codec is {ACCEPTED}. Of the first model the images "
+        description=f"{__doc__} A codec is {ACCEPTED}. Of the first name the images "
         "are sent, too."
     )
     parser.add_argument(
-        "models",
-        nargs="+",
-        metavar="CONFIG CHECKPOINT",
-        help="trained models; learned resizers with an output_range, as "
-        "tools/deploy/calibrate.py writes it",
+        "--model",
+        nargs=3,
+        action="append",
+        required=True,
+        metavar=("NAME", "CONFIG", "CHECKPOINT"),
+        help="a trained model; learned resizers with an output_range, as "
+        "tools/deploy/calibrate.py writes it. May be repeated; models of one name, "
+        "such as seeds, are averaged",
     )
     parser.add_argument("--out", required=True, help="folder for table and plot")
     defaults = ["raw", "png", "webp", "webp-90", "webp-75", "jpeg-95", "jpeg-75"]
@@ -48,21 +51,18 @@ def parse_args() -> argparse.Namespace:
         metavar="CODEC",
         help=f"for images (default: {' '.join(images)})",
     )
-    args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error("each config needs a checkpoint behind it")
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:
     """Measures, and prints the table."""
     args = parse_args()
     models = []
-    for path, checkpoint in zip(args.models[::2], args.models[1::2], strict=True):
+    for name, path, checkpoint in args.model:
         cfg = load_named_config(path)
         cfg.work_dir = args.out
         cfg.setdefault("randomness", dict(seed=None))
-        models.append((cfg, checkpoint))
+        models.append((name, cfg, checkpoint))
     measure_rates(models, args.codecs, args.image_codecs, args.out)
     with open(f"{args.out}/rates.md") as file:
         print(file.read())

@@ -1,0 +1,207 @@
+"""Exported programs in 8 or 16 bits, and what that costs in accuracy."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmpretrain.models import ImageClassifier
+from mmpretrain.models.heads import ClsHead
+from torch import Tensor, nn
+
+from mmresizer.deploy import read_card
+from mmresizer.deploy.calibration import load_training_images
+from mmresizer.deploy.formats import CARD, FORMATS, INPUT, quiet
+from mmresizer.models.utils import digest_weights, get_resizer, restore_pixels
+from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_choice, check_int, describe_error
+from mmresizer.utils.files import file_digest, writing
+
+from .testing import build_test
+
+PRECISIONS = ("int8", "float16")
+_SUFFIX = FORMATS["onnx"].suffix
+
+
+def quantize_file(
+    file: str | os.PathLike,
+    cfg: Config,
+    checkpoint: str | os.PathLike,
+    precision: str = "int8",
+    num_images: int = 200,
+) -> Path:
+    """Writes an exported ONNX file in lower precision, and tests both files.
+
+    ONNX Runtime quantises: "int8" with ranges from training images ("static", weights
+    per channel), "float16" without data. Inputs and outputs keep their types. The new
+    file lies beside the other one and has the precision in its name. Its card has the
+    metrics of both files, measured with ONNX Runtime on the test set of the config.
+
+    Args:
+        file (str | os.PathLike): From :func:`mmresizer.apis.export_model`, "onnx".
+        cfg (Config): Config of the model.
+        checkpoint (str | os.PathLike): Its weights, which must be those of the file.
+        precision (str): "int8", the default, or "float16".
+        num_images (int): Number of training images, at most, for "int8". Defaults to
+            200.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        InputError: If the file is none of ours, is of other weights or is in lower
+            precision already, the config or its data is at fault, ONNX Runtime refuses,
+            or the model is neither tested by MMPretrain's heads nor a resizer alone.
+    """
+    check_choice("precision", precision, PRECISIONS)
+    check_int("num_images", num_images, 1)
+    path = Path(file)
+    if path.suffix != _SUFFIX:
+        raise InputError(f"only {_SUFFIX} files can be quantised, got {str(file)!r}")
+    FORMATS["onnx"].check_packages()
+    card = read_card(path)
+    if "metrics" in card:
+        raise InputError(f"{str(file)!r} is in {card['precision']} already")
+    runner = build_test(cfg, os.fspath(checkpoint))
+    model = runner.model
+    is_head = isinstance(model, ImageClassifier) and isinstance(model.head, ClsHead)
+    if card["part"] != "resizer" and not is_head:
+        raise InputError(
+            f"of a {type(model).__name__} only the part 'resizer' can be quantised, "
+            f"but {str(file)!r} has the part {card['part']!r}"
+        )
+    runner.load_or_resume()
+    model.eval()
+    if digest_weights(model.state_dict()) != card["weights_sha256"]:
+        raise InputError(
+            f"{str(file)!r} was exported from other weights than {str(checkpoint)!r}"
+        )
+    feeds = (
+        _make_feed(model, card, images)
+        for images in islice(load_training_images(model, cfg), num_images)
+    )
+    target = path.with_name(f"{path.stem}_{precision}{_SUFFIX}")
+    with writing(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder, target.name)
+        _reduce(path, made, precision, _take(feeds, num_images))
+        metrics = {}
+        for name, program in (("float32", path), (precision, made)):
+            with _replaced(model, card, program):
+                metrics[name] = {k: float(v) for k, v in runner.test().items()}
+        card = {**card, "precision": precision, "metrics": metrics}
+        _write_card(made, card)
+        card["sha256"] = file_digest(made)
+        card_file = Path(folder, f"{target.name}.json")
+        card_file.write_text(json.dumps(card, indent=2) + "\n")
+        for item in (card_file, made):
+            item.replace(path.with_name(item.name))
+    return target
+
+
+def _take(feeds: Iterator[np.ndarray], num_images: int) -> Iterator[np.ndarray]:
+    """Yields arrays of one image each."""
+    singles = (feed[i : i + 1] for feed in feeds for i in range(len(feed)))
+    yield from islice(singles, num_images)
+
+
+@torch.no_grad()
+def _make_feed(model: nn.Module, card: dict, images: Tensor) -> np.ndarray:
+    """Returns what a program takes for images that the data preprocessor gave."""
+    is_bytes = card["input"]["type"] == "uint8"
+    if card["part"] == "backbone":
+        resizer = get_resizer(model)
+        small = resizer(images)
+        if is_bytes:
+            assert resizer.eight_bit is not None  # by the export
+            small = resizer.eight_bit.encode(small)
+        return small.numpy()
+    if is_bytes:
+        pixels = restore_pixels(model, images).flip(1)
+        return pixels.clamp(0, 255).round().to(torch.uint8).numpy()
+    return images.numpy()
+
+
+@contextmanager
+def _replaced(model: Any, card: dict, program: Path) -> Iterator[None]:
+    """Makes a program the part of the model that it was exported from."""
+    run = FORMATS["onnx"].load(program)
+
+    def call(images: Tensor) -> Tensor:
+        return run(torch.from_numpy(_make_feed(model, card, images)))
+
+    if card["part"] == "resizer":
+        resizer = get_resizer(model)
+
+        def replace(_: nn.Module, args: tuple[Tensor], __: Tensor) -> Tensor:
+            output = call(args[0])
+            if resizer.eight_bit is None:
+                return output
+            return resizer.eight_bit.decode(output)
+
+        handle = resizer.register_forward_hook(replace)
+        try:
+            yield
+        finally:
+            handle.remove()
+        return
+    model.extract_feat = lambda images, *_, **__: call(images)
+    model.head.forward = lambda logits: logits
+    try:
+        yield
+    finally:
+        del model.extract_feat, model.head.forward
+
+
+def _reduce(
+    source: Path, target: Path, precision: str, feeds: Iterator[np.ndarray]
+) -> None:
+    """Writes a program in lower precision."""
+    import onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    class Reader(quantization.CalibrationDataReader):
+        def get_next(self) -> dict | None:
+            feed = next(feeds, None)
+            return None if feed is None else {INPUT: feed}
+
+    try:
+        with quiet():
+            if precision == "float16":
+                half = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+                onnx.save(half, target)
+                return
+            prepared = target.with_suffix(".prepared")
+            quant_pre_process(source, prepared)
+            quantization.quantize_static(
+                prepared,
+                target,
+                Reader(),
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+            prepared.unlink()
+    except (InputError, OSError):
+        raise
+    except Exception as e:  # from ONNX Runtime, of many kinds
+        raise InputError(
+            f"ONNX Runtime cannot make {precision} of {str(source)!r} "
+            f"({describe_error(e):.300})"
+        ) from e
+
+
+def _write_card(path: Path, card: dict) -> None:
+    import onnx
+
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, {CARD: json.dumps(card)})
+    onnx.save(proto, path)
