@@ -37,8 +37,10 @@ class LearnedResizer(BaseResizer):
 
     On a CPU, and with ``with_cp`` on a GPU, the stem runs in tiles, which the backward
     pass computes again. The result can be differentiated once. The layers run one by
-    one (:meth:`forward_plain`) if they have hooks, under ``torch.compile``, in exports,
-    and with ``MMRESIZER_FAST=0`` in the environment, which is read at each call.
+    one (:meth:`forward_plain`) if they have hooks, in exports, and with
+    ``MMRESIZER_FAST=0`` in the environment, which is read at each call. Under
+    ``torch.compile`` they do, too, but a stem of which interpolation reads little is
+    computed there alone.
 
     Args:
         output_size (int | tuple[int, int], optional): See :class:`BaseResizer`.
@@ -182,8 +184,10 @@ class LearnedResizer(BaseResizer):
         image, resize = self._resize_image(x)
         path = choose_path(self, x, resize)
         if path is Path.PLAIN:
-            return self._add(image, self._plain_residual(x, resize))
-        return self._add(image, self._bound(run_path(path, self, x, resize)))
+            residual = self.refine(self.features(x, resize))
+        else:
+            residual = run_path(path, self, x, resize)
+        return self._add(image, residual)
 
     def forward_plain(self, x: Tensor) -> Tensor:
         """Does the same as :meth:`forward`, layer by layer, as in the figure.
@@ -194,18 +198,7 @@ class LearnedResizer(BaseResizer):
             InputError: If ``x`` has no ``in_channels`` channels.
         """
         image, resize = self._resize_image(x)
-        return self._add(image, self._plain_residual(x, resize))
-
-    def _plain_residual(self, x: Tensor, resize: Interpolation) -> Tensor:
-        features = self.features(x, resize)
-        residual = maybe_checkpoint(
-            self.with_cp,
-            lambda y: self.out(y + self.fuse(self.blocks(y))),
-            features,
-            self.blocks,
-            self.fuse,
-        )
-        return self._bound(residual)
+        return self._add(image, self.refine(self.features(x, resize)))
 
     def features(self, x: Tensor, resize: Interpolation) -> Tensor:
         """Maps images of shape (N, C, H, W) to ``(N, mid_channels, *resize.size)``."""
@@ -215,6 +208,16 @@ class LearnedResizer(BaseResizer):
             return self.stem.norm(y) if self.stem.norm_after_resize else y
 
         return maybe_checkpoint(self.with_cp, run, x, self.stem)
+
+    def refine(self, features: Tensor) -> Tensor:
+        """Maps features, of the output's size, to what is added to the image."""
+        return maybe_checkpoint(
+            self.with_cp,
+            lambda y: self.out(y + self.fuse(self.blocks(y))),
+            features,
+            self.blocks,
+            self.fuse,
+        )
 
     def count_skipped_macs(self, input_size: tuple[int, int]) -> int:
         """See :meth:`BaseResizer.count_skipped_macs`.
@@ -258,11 +261,9 @@ class LearnedResizer(BaseResizer):
 
     def _add(self, image: Tensor, residual: Tensor) -> Tensor:
         """Returns the output; the image is below its first channels."""
+        if self.residual_bound is not None:
+            residual = self.residual_bound * torch.tanh(residual / self.residual_bound)
         extra = self.out_channels - self.in_channels
         if extra:  # zeros behind the last channel
             image = F.pad(image, (0, 0, 0, 0, 0, extra))
         return self.finish(image + residual)
-
-    def _bound(self, residual: Tensor) -> Tensor:
-        bound = self.residual_bound
-        return residual if bound is None else bound * torch.tanh(residual / bound)

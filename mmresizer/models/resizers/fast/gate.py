@@ -19,7 +19,7 @@ from . import tiled_stem as tiled
 from .folded import call_folded, can_fold, conv_norms
 from .packed_conv import conv2d_packed
 from .pool import map_images
-from .torch_private import is_watched
+from .torch_private import has_hooks, is_exporting, is_watched
 
 if TYPE_CHECKING:
     from ..learned_resizer import LearnedResizer
@@ -30,6 +30,8 @@ class Path(Enum):
 
     Attributes:
         PLAIN: The layers of the figure, one by one.
+        SAMPLED_GRAPH: The stem as SAMPLED, in plain operators for a compiler; the rest
+            as PLAIN.
         IN_PLACE: The same, but behind the stem they overwrite maps that nobody holds,
             and the last convolution is packed. On a GPU the channels come last.
         SAMPLED: The stem at the positions that interpolation reads, where these are
@@ -41,6 +43,7 @@ class Path(Enum):
     """
 
     PLAIN = auto()
+    SAMPLED_GRAPH = auto()
     IN_PLACE = auto()
     SAMPLED = auto()
     TILED = auto()
@@ -63,6 +66,15 @@ def choose_path(
     Raises:
         InputError: If MMRESIZER_FAST is neither 0 nor 1.
     """
+    if torch.compiler.is_compiling():
+        stem = resizer.stem
+        # An exported program shall take images of other sizes.
+        is_sampled = (
+            not is_exporting()
+            and not has_hooks(stem)
+            and sampled.can_sample(stem, x.shape[2:], interpolation)
+        )
+        return Path.SAMPLED_GRAPH if is_sampled else Path.PLAIN
     if is_watched(x, resizer.stem, resizer.blocks, resizer.fuse, resizer.out):
         return Path.PLAIN
     if len(x) == 0:  # asked an exporter, it would fix the number of images
@@ -106,6 +118,14 @@ def run_path(
         Tensor: What is added to the interpolated images, of their shape.
     """
     stem, with_cp = resizer.stem, resizer.with_cp
+    if path is Path.SAMPLED_GRAPH:
+
+        def run(x: Tensor) -> Tensor:
+            weights = tiled.stem_weights(stem)
+            y = sampled.sampled_stem(x, *weights, stem=stem, to=interpolation)
+            return stem.norm(y)
+
+        return resizer.refine(maybe_checkpoint(with_cp, run, x, stem))
     if path in (Path.SAMPLED, Path.SAMPLED_FOLDED):
         sampled_stem = partial(sampled.sampled_stem, stem=stem, to=interpolation)
         few = sampled.images_in_cache(x, stem, interpolation)

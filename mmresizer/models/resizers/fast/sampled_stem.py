@@ -9,7 +9,6 @@ position each time, and the outputs become channels.
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -57,7 +56,7 @@ def can_sample(
     return (
         is_known(stem)
         and (stem.norm_after_resize or is_fixed(stem.norm, in_inference))
-        and _share_read(map_size(input_size, stem), interpolation) < 1
+        and _count_read(map_size(input_size, stem), interpolation) is not None
     )
 
 
@@ -77,23 +76,28 @@ def count_skipped_macs(
     if not can_sample(stem, input_size, interpolation, in_inference=True):
         return 0
     size = map_size(input_size, stem)
-    skipped = math.prod(size) * (1 - _share_read(size, interpolation))
-    return int(skipped) * (stem.conv1.weight.numel() + stem.conv2.weight.numel())
+    read = _count_read(size, interpolation)
+    assert read is not None  # by `can_sample`
+    skipped = math.prod(size) - read * math.prod(interpolation.size)
+    return skipped * (stem.conv1.weight.numel() + stem.conv2.weight.numel())
 
 
-def _share_read(size: tuple[int, int], interpolation: Interpolation) -> Fraction:
-    """Returns the share of a map that is read, if it is at most a half, and else 1."""
+def _count_read(size: tuple[int, int], interpolation: Interpolation) -> int | None:
+    """Counts the positions of a map that an output reads; None if they are many.
+
+    They are at most a half of the positions for each output.
+    """
     if interpolation.antialias or interpolation.mode == "area":
-        return Fraction(1)
+        return None
     pairs = [*zip(size, interpolation.size, strict=True)]
     if min(size) < 1 or any(whole % part for whole, part in pairs):
-        return Fraction(1)
+        return None
     factors = [whole // part for whole, part in pairs]
     taps = [_find_taps(interpolation.mode, factor) for factor in factors]
     if any(first < 0 for first, _ in taps):  # it reads beyond the edge
-        return Fraction(1)
-    share = Fraction(math.prod(len(weights) for _, weights in taps), math.prod(factors))
-    return share if 2 * share <= 1 else Fraction(1)
+        return None
+    count = math.prod([len(weights) for _, weights in taps])  # compilers need a list
+    return count if 2 * count <= math.prod(factors) else None
 
 
 def images_in_cache(x: Tensor, stem: Stem, interpolation: Interpolation) -> int:

@@ -29,18 +29,31 @@ def is_watched(x: Tensor, *modules: nn.Module) -> bool:
             or torch._C._are_functorch_transforms_active()
             or forward_ad._current_level >= 0
             or torch.nn.modules.module._has_any_global_hook()
-            or any(
-                "forward" in vars(layer)  # as others wrap a method
-                or layer._forward_hooks
-                or layer._forward_pre_hooks
-                or layer._backward_hooks
-                or layer._backward_pre_hooks
-                for module in modules
-                for layer in module.modules()
-            )
+            or any(map(has_hooks, modules))
         )
     except AttributeError:
         return True
+
+
+def is_exporting() -> bool:
+    """Returns whether :mod:`torch.export` traces.
+
+    Inside ``torch.compile`` the public function always says yes. Where torch does not
+    tell, the answer is yes.
+    """
+    return getattr(torch.compiler, "_is_exporting_flag", True)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Returns whether a layer of a module has hooks, or a method that is wrapped."""
+    return any(
+        "forward" in vars(layer)  # as others wrap it
+        or layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+        for layer in module.modules()
+    )
 
 
 def keeps_graph() -> bool:

@@ -202,3 +202,103 @@ def test_counts_what_inference_leaves_out(size, kwargs, read, training):
     per_position = 16 * 3 * (6 + stride) ** 2 + 16 * 16
     positions = size[0] * size[1] // stride**2
     assert resizer.count_skipped_macs(size) == (positions - read) * per_position
+
+
+@pytest.fixture
+def compile_counting():
+    """Compiles with a backend that counts the convolutions' multiply-accumulates."""
+    torch._dynamo.reset()
+    macs = []
+
+    def compile_counting(resizer, **kwargs):
+        def backend(graph, inputs):
+            def run(*inputs):
+                with FlopCounterMode(display=False) as counter:
+                    outputs = graph(*inputs)
+                macs.append(counter.get_total_flops() // 2)
+                return outputs
+
+            return run
+
+        return torch.compile(resizer, backend=backend, fullgraph=True, **kwargs), macs
+
+    yield compile_counting
+    torch._dynamo.reset()
+
+
+def count_plain(resizer, x):
+    with FlopCounterMode(display=False) as counter:
+        resizer.forward_plain(x)
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        dict(),
+        dict(interpolation="nearest"),
+        dict(norm_cfg=None, residual_bound=0.5),
+        dict(norm_after_resize=True),
+        dict(stem_stride=2, with_cp=True),
+    ],
+)
+@torch.no_grad()
+def test_compilers_compute_it_too(kwargs, compile_counting):
+    resizer = make(output_size=(4, 6), **kwargs)
+    compiled, macs = compile_counting(resizer)
+    x = torch.randn(2, 3, 32, 48).double()
+    torch.testing.assert_close(compiled(x), resizer.forward_plain(x))
+    skipped = 2 * resizer.count_skipped_macs((32, 48))
+    assert skipped > 0
+    # Of the kernels that are repeated some weights are zero.
+    left = count_plain(resizer, x) - skipped
+    assert left <= macs[-1] < left + 0.2 * skipped
+    # At factors that are no integers all is read.
+    other = torch.randn(2, 3, 22, 31).double()
+    torch.testing.assert_close(compiled(other), resizer.forward_plain(other))
+    assert macs[-1] == count_plain(resizer, other)
+
+
+def test_compiled_training(compile_counting):
+    resizer = make(output_size=(4, 6), norm_cfg=None).train()
+    compiled, _ = compile_counting(resizer)
+    x = torch.randn(2, 3, 32, 48).double().requires_grad_()
+    inputs = [x, *resizer.parameters()]
+    actual = gradients(compiled(x), inputs)
+    expected = gradients(resizer.forward_plain(x), inputs)
+    for a, b in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-8, rtol=1e-6)
+
+
+@torch.no_grad()
+def test_compiled_sizes_that_are_not_fixed(compile_counting):
+    resizer = make(output_size=7)
+    compiled, _ = compile_counting(resizer, dynamic=True)
+    for size in (56, 28, 21, 24, 50, 7, 5):
+        x = torch.randn(1, 3, size, size).double()
+        torch.testing.assert_close(compiled(x), resizer.forward_plain(x))
+
+
+@torch.no_grad()
+def test_compiled_hooks_see_the_whole_map(compile_counting):
+    resizer = make(output_size=(4, 6))
+    seen = []
+    resizer.stem.register_forward_hook(lambda *args: seen.append(args[-1].shape))
+    compiled, macs = compile_counting(resizer)
+    x = torch.randn(2, 3, 32, 48).double()
+    compiled(x)
+    assert macs == [count_plain(resizer, x)]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@torch.no_grad()
+def test_exports_take_other_sizes(strict):
+    resizer = make(output_size=(4, 6))
+    size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    x = torch.randn(2, 3, 32, 48).double()
+    program = torch.export.export(
+        resizer, (x,), dynamic_shapes=(size,), strict=strict
+    ).module()
+    for shape in ((32, 48), (31, 45)):
+        other = torch.randn(2, 3, *shape).double()
+        torch.testing.assert_close(program(other), resizer.forward_plain(other))
