@@ -13,9 +13,13 @@ from mmresizer.utils.errors import describe_error
 
 ACCEPTED = (
     "raw, png, webp (without loss), webp-QUALITY or jpeg-QUALITY with a quality from 1 "
-    "to 100"
+    "to 100, or one of the last four with +planes behind it"
 )
-_NAME = re.compile(r"(raw|png|webp)|(webp|jpeg)-([1-9]\d?|100)", re.ASCII)
+_NAME = re.compile(
+    r"(?P<raw>raw)|((?P<plain>png|webp)|(?P<lossy>webp|jpeg)-(?P<quality>[1-9]\d?|100))"
+    r"(?P<planes>\+planes)?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,15 @@ class Codec:
         format (str): "raw", "png", "webp" or "jpeg". Raw is one byte for each channel
             of each pixel, row by row.
         quality (int, optional): From 1 to 100; None is without loss.
+        planes (bool): Whether the channels are written as one grey image, one below the
+            other. JPEG and WebP take three channels for red, green and blue, and keep
+            little of the differences between them, which eyes hardly see. The channels
+            of a learned resizer are no colours.
     """
 
     format: str
     quality: int | None = None
+    planes: bool = False
 
     @property
     def is_lossless(self) -> bool:
@@ -38,19 +47,31 @@ class Codec:
 
     def __str__(self) -> str:
         """Returns the name that :func:`parse_codec` takes."""
-        return self.format + ("" if self.quality is None else f"-{self.quality}")
+        quality = "" if self.quality is None else f"-{self.quality}"
+        return f"{self.format}{quality}{'+planes' if self.planes else ''}"
 
     def encode(self, image: np.ndarray) -> bytes:
         """Returns the bytes of an image.
 
         Args:
-            image (np.ndarray): Shape (H, W, 3), RGB, or (H, W, 1), uint8. One whose
-                three channels are equal is sent as one channel.
+            image (np.ndarray): Shape (H, W, C), uint8; RGB, if C is 3. If all channels
+                are equal, one is sent.
+
+        Raises:
+            InputError: If there are other channels than one or three, neither raw nor
+                as planes.
         """
         if (image == image[..., :1]).all():
             image = image[..., :1]
         if self.format == "raw":
             return image.tobytes()
+        if self.planes:
+            image = np.concatenate(np.split(image, image.shape[2], 2))
+        if image.shape[2] not in (1, 3):
+            raise InputError(
+                f"{self} takes images of one or three channels, but got "
+                f"{image.shape[2]}; raw, png+planes or webp+planes take any"
+            )
         options: dict[str, Any] = dict(optimize=True)
         if self.format == "webp":
             options = dict(lossless=self.is_lossless, quality=self.quality or 100)
@@ -83,28 +104,35 @@ class Codec:
             image = np.frombuffer(data, np.uint8).reshape(
                 height, width, sizes[len(data)]
             )
+        elif self.planes:
+            stack = self._unpack(data, (height, height * channels), width, "L")
+            image = np.concatenate(np.split(stack, len(stack) // height), 2)
         else:
-            image = self._unpack(data, height, width, channels)
+            image = self._unpack(
+                data, (height,), width, "RGB" if channels == 3 else "L"
+            )
         return np.broadcast_to(image, shape)
 
     def _unpack(
-        self, data: bytes, height: int, width: int, channels: int
+        self, data: bytes, heights: tuple[int, ...], width: int, mode: str
     ) -> np.ndarray:
+        """Returns the pixels of an image of one of the heights, (H, W, 1 or 3)."""
         try:
             with Image.open(io.BytesIO(data), formats=[self.format]) as file:
-                if file.size != (width, height):
+                if file.width != width or file.height not in heights:
+                    accepted = " or ".join(f"{height}x{width}" for height in heights)
                     raise InputError(
-                        f"the image must have {height}x{width} pixels (height x "
-                        f"width), but has {file.height}x{file.width}"
+                        f"the image must have {accepted} pixels (height x width), but "
+                        f"has {file.height}x{file.width}"
                     )
-                pixels = np.array(file.convert("RGB" if channels == 3 else "L"))
+                pixels = np.array(file.convert(mode))
         except InputError:
             raise
         except Exception as e:  # Pillow raises many kinds on broken files
             raise InputError(
                 f"the bytes are no complete {self.format} image ({describe_error(e)})"
             ) from e
-        return pixels.reshape(height, width, channels)
+        return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def parse_codec(name: str) -> Codec:
@@ -116,5 +144,7 @@ def parse_codec(name: str) -> Codec:
     found = _NAME.fullmatch(name)
     if found is None:
         raise InputError(f"a codec must be {ACCEPTED}, but got {name!r}")
-    plain, lossy, quality = found.groups()
-    return Codec(plain) if plain else Codec(lossy, int(quality))
+    parts = found.groupdict()
+    quality = None if parts["quality"] is None else int(parts["quality"])
+    kind = parts["raw"] or parts["plain"] or parts["lossy"]
+    return Codec(kind, quality, parts["planes"] is not None)

@@ -33,7 +33,8 @@ def parse_args() -> argparse.Namespace:
         "such as seeds, are averaged",
     )
     parser.add_argument("--out", required=True, help="folder for table and plot")
-    defaults = ["raw", "png", "webp", "webp-90", "webp-75", "jpeg-95", "jpeg-75"]
+    planes = ["webp+planes", "webp-90+planes", "webp-75+planes", "webp-50+planes"]
+    defaults = ["raw", "png", *planes, "webp-90", "webp-75", "jpeg-90"]
     parser.add_argument(
         "--codecs",
         nargs="+",
