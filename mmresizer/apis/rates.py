@@ -230,9 +230,9 @@ def _make_table(rows: Sequence[Rate]) -> str:
     cells = []
     for row in _average(rows).itertuples():
         size = "-" if row.codec == _UNSENT else f"{row.bytes_per_image:,.0f}"
-        value = f"{row.value:.1f}"
+        value = f"{row.value:.4g}"
         if row.models > 1:
-            value += f" ({row.lowest:.1f} to {row.highest:.1f})"
+            value += f" ({row.lowest:.4g} to {row.highest:.4g})"
         names = [row.model, row.sent, row.size, row.codec]
         cells.append([*names, size, value, str(row.models)])
     return make_table(header, cells)

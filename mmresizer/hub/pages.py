@@ -53,8 +53,8 @@ recipe.
   here for comparison only.
 - GMAC: 10^9 multiply-accumulates of convolutions and matrix products that inference
   computes for one image. In parentheses: the resizer's with its whole stem, where
-  interpolation does not read all of it. The paper counts that, and exported and
-  compiled models compute it. At other sizes:
+  interpolation does not read all of it. The paper counts that, and exported models
+  compute it. At other sizes:
   `tools/analysis_tools/get_flops.py CONFIG`.
 - The latency ratio is the time of the learned model over that of its baseline, in
   inference, batch 8, on 2 cores of an AMD EPYC. Some of its ranges are wide:

@@ -71,7 +71,7 @@ def test_calibration(trained, calibrated):
     plain_model, _ = resize(trained[0], weights, images)
     inputs = plain_model.data_preprocessor({"inputs": images})["inputs"]
     before, after = (accuracy(m(inputs), labels) for m in (plain_model, model))
-    assert f"accuracy/top1: {before:.2f} before, {after:.2f} in 8 bits" in output
+    assert f"accuracy/top1: {before:.4g} before, {after:.4g} in 8 bits" in output
 
 
 @torch.no_grad()
@@ -142,7 +142,7 @@ def test_pixels_of_interpolation(run_tool, demo_config, save_weights, tmp_path):
     assert len(rows) == 4
     (line,) = [x for x in output.splitlines() if "| png |" in x]
     value = float(rows[1]["value"])
-    assert line.endswith(f"| {value:.1f} ({value:.1f} to {value:.1f}) | 2 |")
+    assert line.endswith(f"| {value:.4g} ({value:.4g} to {value:.4g}) | 2 |")
     row = rows[1]
     images, _ = load_test_set(config)
     sizes = []

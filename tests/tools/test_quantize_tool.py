@@ -84,7 +84,7 @@ def test_files(run_tool, trained, tmp_path, part, precision, uint8):
         error = (outputs - exact).abs().max() / exact.abs().max()
         assert 0 < error < {"int8": 0.5, "float16": 0.02}[precision]
     after = accuracy(outputs, labels)
-    assert f"accuracy/top1: {before:.2f} before, {after:.2f} after" in output
+    assert f"accuracy/top1: {before:.4g} before, {after:.4g} after" in output
     card = json.loads(made.with_name(f"{made.name}.json").read_text())
     assert card["metrics"] == {
         "float32": {"accuracy/top1": pytest.approx(before, abs=1e-3)},

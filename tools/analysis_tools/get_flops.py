@@ -32,8 +32,8 @@ NOTES = """\
 Sizes are height x width, in pixels. GMAC: 10^9 multiply-accumulates of convolutions and
 matrix products that inference computes. At integer factors of 3 and more, without
 antialiasing, that is the stem where interpolation reads it. As in the paper: with the
-whole stem, which exported and compiled models compute. Activations: elements of the
-outputs of all layers. What the resizer adds is a percentage of all the rest. Without
+whole stem, which exported models compute. Activations: elements of the outputs of all
+layers. What the resizer adds is a percentage of all the rest. Without
 resizer: the backbone sees the input itself. A dash: the model does not take this
 input."""
 

@@ -56,7 +56,7 @@ def main() -> None:
     before = evaluate_model(cfg, args.checkpoint)
     after = evaluate_model(rounding, args.checkpoint)
     for name, value in before.items():
-        print(f"{name}: {value:.2f} before, {after[name]:.2f} in 8 bits")
+        print(f"{name}: {value:.4g} before, {after[name]:.4g} in 8 bits")
 
 
 if __name__ == "__main__":

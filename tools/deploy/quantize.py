@@ -40,7 +40,7 @@ def main() -> None:
     print(f"{file}; its card: {file}.json")
     metrics = read_card(file)["metrics"]
     for name, value in metrics["float32"].items():
-        print(f"{name}: {value:.2f} before, {metrics[args.precision][name]:.2f} after")
+        print(f"{name}: {value:.4g} before, {metrics[args.precision][name]:.4g} after")
 
 
 if __name__ == "__main__":
