@@ -60,7 +60,7 @@ def test_planes(name):
     back = codec.decode(data, wide.shape)
     for i in range(6):
         np.testing.assert_array_equal(seen[12 * i : 12 * i + 12], back[..., i])
-    with pytest.raises(InputError, match="must have 12x20 or 36x20 pixels .* has 72x"):
+    with pytest.raises(InputError, match=r"must have 12x20 or 36x20 pixels .* has 72x"):
         codec.decode(data, image.shape)
 
 
