@@ -18,13 +18,20 @@ from torch import Tensor, nn
 
 from mmresizer.deploy import read_card
 from mmresizer.deploy.calibration import load_training_images
+from mmresizer.deploy.export import describe_settings
 from mmresizer.deploy.formats import CARD, FORMATS, INPUT, quiet
-from mmresizer.models.utils import digest_weights, get_resizer, restore_pixels
+from mmresizer.models.utils import (
+    check_weights,
+    digest_weights,
+    get_resizer,
+    load_checkpoint,
+    restore_pixels,
+)
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int, describe_error
-from mmresizer.utils.files import file_digest, writing
+from mmresizer.utils.files import file_digest, make_folder, writing
 
-from .testing import build_test
+from .testing import build_test, take_numbers
 
 PRECISIONS = ("int8", "float16")
 _SUFFIX = FORMATS["onnx"].suffix
@@ -56,9 +63,10 @@ def quantize_file(
         Path: The file.
 
     Raises:
-        InputError: If the file is none of ours, is of other weights or is in lower
-            precision already, the config or its data is at fault, ONNX Runtime refuses,
-            or the model is neither tested by MMPretrain's heads nor a resizer alone.
+        InputError: If the file is none of ours, is of other weights or settings or is
+            in lower precision already, the config or its data is at fault, ONNX Runtime
+            refuses, or the model is neither tested by MMPretrain's heads nor a resizer
+            alone.
     """
     check_choice("precision", precision, PRECISIONS)
     check_int("num_images", num_images, 1)
@@ -77,31 +85,37 @@ def quantize_file(
             f"of a {type(model).__name__} only the part 'resizer' can be quantised, "
             f"but {str(file)!r} has the part {card['part']!r}"
         )
-    runner.load_or_resume()
+    weights = load_checkpoint(os.fspath(checkpoint))["state_dict"]
+    check_weights(model, weights, f"the checkpoint {str(checkpoint)!r}")
     model.eval()
     if digest_weights(model.state_dict()) != card["weights_sha256"]:
         raise InputError(
             f"{str(file)!r} was exported from other weights than {str(checkpoint)!r}"
         )
-    feeds = (
-        _make_feed(model, card, images)
-        for images in islice(load_training_images(model, cfg), num_images)
-    )
+    for name, value in describe_settings(model).items():
+        if value != card[name]:
+            raise InputError(
+                f"{str(file)!r} was exported with {name} {card[name]}, but the config "
+                f"has {value}"
+            )
+    feeds = (_make_feed(model, card, x) for x in load_training_images(model, cfg))
     target = path.with_name(f"{path.stem}_{precision}{_SUFFIX}")
-    with writing(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    make_folder(path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
         made = Path(folder, target.name)
         _reduce(path, made, precision, _take(feeds, num_images))
         metrics = {}
         for name, program in (("float32", path), (precision, made)):
             with _replaced(model, card, program):
-                metrics[name] = {k: float(v) for k, v in runner.test().items()}
+                metrics[name] = take_numbers(runner.test())
         card = {**card, "precision": precision, "metrics": metrics}
-        _write_card(made, card)
-        card["sha256"] = file_digest(made)
-        card_file = Path(folder, f"{target.name}.json")
-        card_file.write_text(json.dumps(card, indent=2) + "\n")
-        for item in (card_file, made):
-            item.replace(path.with_name(item.name))
+        with writing(path.parent):
+            _write_card(made, card)
+            card["sha256"] = file_digest(made)
+            card_file = Path(folder, f"{target.name}.json")
+            card_file.write_text(json.dumps(card, indent=2) + "\n")
+            for item in (card_file, made):
+                item.replace(path.with_name(item.name))
     return target
 
 
@@ -119,13 +133,13 @@ def _make_feed(model: nn.Module, card: dict, images: Tensor) -> np.ndarray:
         resizer = get_resizer(model)
         small = resizer(images)
         if is_bytes:
-            assert resizer.eight_bit is not None  # by the export
+            assert resizer.eight_bit is not None  # as in the card
             small = resizer.eight_bit.encode(small)
-        return small.numpy()
+        return small.cpu().numpy()
     if is_bytes:
         pixels = restore_pixels(model, images).flip(1)
-        return pixels.clamp(0, 255).round().to(torch.uint8).numpy()
-    return images.numpy()
+        return pixels.clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+    return images.cpu().numpy()
 
 
 @contextmanager
@@ -134,7 +148,8 @@ def _replaced(model: Any, card: dict, program: Path) -> Iterator[None]:
     run = FORMATS["onnx"].load(program)
 
     def call(images: Tensor) -> Tensor:
-        return run(torch.from_numpy(_make_feed(model, card, images)))
+        output = run(torch.from_numpy(_make_feed(model, card, images)))
+        return output.to(images.device)
 
     if card["part"] == "resizer":
         resizer = get_resizer(model)

@@ -29,7 +29,7 @@ from mmresizer.utils.files import make_folder, writing
 from mmresizer.utils.machine import describe_machine
 from mmresizer.utils.tables import make_table, show_size, write_csv
 
-from .testing import build_test
+from .testing import build_test, take_numbers
 
 IMAGE, OUTPUT = "image", "output"
 _UNSENT = "none"
@@ -43,7 +43,7 @@ class Rate:
         model (str): Its name. Seeds of a model share one.
         sent (str): "image", before the resizer, or "output", behind it.
         size (str): Of what is sent, HxW, in pixels.
-        codec (str): How it is sent, or "none": as the floating-point numbers it is.
+        codec (str): How it is sent, or "none": not at all, and not rounded.
         bytes_per_image (float, optional): Mean over the images.
         metric (str): The first metric of the config's evaluator.
         value (float): Its value.
@@ -90,23 +90,32 @@ def measure_rates(
         list[Rate]: The rows.
 
     Raises:
-        InputError: If a config, its data or a checkpoint is at fault, or a learned
-            resizer has no ``output_range``.
+        InputError: If a config, its data or a checkpoint is at fault, a learned resizer
+            has no ``output_range``, a codec does not take its channels, or the metrics
+            of the models differ.
     """
+    if not models or not (codecs or image_codecs):
+        raise InputError("there must be a model, and a codec to send something with")
     folder = make_folder(out_dir)
-    rows: list[Rate] = []
+    runners = []
     for name, cfg, checkpoint in models:
+        runner = build_test(cfg, os.fspath(checkpoint))
+        runners.append((name, runner, _find_range(runner.model, codecs)))
+    rows: list[Rate] = []
+    for name, runner, eight_bit in runners:
         plan: list[tuple[str, Codec | None]] = [(OUTPUT, None)]
         plan += [(OUTPUT, codec) for codec in codecs]
         if name == models[0][0]:
             plan += [(IMAGE, codec) for codec in image_codecs]
-        runner = build_test(cfg, os.fspath(checkpoint))
-        _set_range(runner.model)
         for sent, codec in plan:
-            with _sending(runner.model, sent, codec) as sizes:
-                metrics = runner.test()
-            metric = next(iter(metrics))
-            count = len(runner.test_loop.dataloader.dataset)
+            with _sending(runner.model, eight_bit, sent, codec) as sizes:
+                metrics = take_numbers(runner.test())
+            metric = rows[0].metric if rows else next(iter(metrics))
+            if metric not in metrics:
+                raise InputError(
+                    f"all models must have the metric {metric!r} of the first one, but "
+                    f"{name!r} has {', '.join(metrics)}"
+                )
             row = Rate(
                 model=name,
                 sent=sent,
@@ -114,9 +123,9 @@ def measure_rates(
                 codec=_UNSENT if codec is None else str(codec),
                 bytes_per_image=None if codec is None else round(sizes.mean, 1),
                 metric=metric,
-                value=round(float(metrics[metric]), 4),
-                images=count,
-                machine=describe_machine("cpu"),
+                value=round(metrics[metric], 4),
+                images=len(runner.test_loop.dataloader.dataset),
+                machine=describe_machine(sizes.device),
                 date=date.today().isoformat(),
             )
             rows.append(row)
@@ -128,35 +137,46 @@ def measure_rates(
     return rows
 
 
-def _set_range(model: nn.Module) -> None:
-    """Gives an interpolating resizer the range of pixels.
+def _find_range(model: nn.Module, codecs: Sequence[Codec]) -> EightBit:
+    """Takes the range of a resizer, which then rounds no more.
 
     Raises:
-        InputError: If a learned resizer has no range.
+        InputError: If a learned resizer has no range, or a codec does not take its
+            channels.
     """
     resizer = get_resizer(model)
-    if resizer.eight_bit is not None:
-        return
-    if not isinstance(resizer, InterpolationResizer):
+    eight_bit = resizer.eight_bit
+    resizer.eight_bit = None
+    if eight_bit is None and not isinstance(resizer, InterpolationResizer):
         raise InputError(
             f"a {type(resizer).__name__} without output_range gives no bytes; "
             "tools/deploy/calibrate.py finds its range"
         )
-    ends = [
-        normalize_images(model, torch.full((1, 3, 1, 1), value, dtype=torch.uint8))
-        for value in (0, 255)
-    ]
-    low, high = (end.flatten().tolist() for end in ends)
-    resizer.eight_bit = EightBit([low, high]).to(ends[0].device)
+    mean = getattr(getattr(model, "data_preprocessor", None), "mean", None)
+    if eight_bit is None:  # interpolation gives pixels
+        channels = 3 if mean is None else mean.numel()
+        ends = [
+            normalize_images(
+                model, torch.full((1, channels, 1, 1), value, dtype=torch.uint8)
+            )
+            for value in (0, 255)
+        ]
+        low, high = (end.flatten().tolist() for end in ends)
+        return EightBit([low, high]).to(ends[0].device)
+    probe = np.arange(resizer.out_channels, dtype=np.uint8).reshape(1, 1, -1)
+    for codec in codecs:
+        codec.encode(probe)
+    return eight_bit
 
 
 class _Sizes:
-    """What was sent: numbers of bytes, and height and width."""
+    """What was sent: numbers of bytes, height and width, and where it was computed."""
 
     def __init__(self) -> None:
         self.total = 0
         self.count = 0
         self.shown = ""
+        self.device = "cpu"
 
     @property
     def mean(self) -> float:
@@ -164,13 +184,16 @@ class _Sizes:
 
 
 @contextmanager
-def _sending(model: nn.Module, sent: str, codec: Codec | None) -> Iterator[_Sizes]:
+def _sending(
+    model: nn.Module, eight_bit: EightBit, sent: str, codec: Codec | None
+) -> Iterator[_Sizes]:
     """Sends the images or the outputs of a model's resizer while it is active."""
     resizer = get_resizer(model)
+    is_rgb = takes_rgb(model)
     sizes = _Sizes()
 
     def send(levels: Tensor) -> Tensor:
-        """Sends levels of shape (N, 3, H, W), in RGB if they are pixels."""
+        """Sends levels of shape (N, C, H, W), in RGB if they are pixels."""
         assert codec is not None
         received = []
         for image in levels.permute(0, 2, 3, 1).cpu().numpy():
@@ -181,20 +204,21 @@ def _sending(model: nn.Module, sent: str, codec: Codec | None) -> Iterator[_Size
         return torch.from_numpy(np.stack(received)).permute(0, 3, 1, 2)
 
     def send_image(_: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        sizes.shown = show_size(args[0].shape[-2:])
-        pixels = restore_pixels(model, args[0]).clamp(0, 255).round().to(torch.uint8)
-        received = send(pixels.flip(1)).flip(1).to(args[0].device)
-        return (normalize_images(model, received).to(args[0].dtype),)
+        (images,) = args
+        sizes.shown = show_size(images.shape[-2:])
+        sizes.device = images.device.type
+        pixels = restore_pixels(model, images).clamp(0, 255).round().to(torch.uint8)
+        received = send(pixels.flip(1)).flip(1).to(images.device)
+        return (normalize_images(model, received).to(images.dtype),)
 
     def send_output(_: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
         sizes.shown = show_size(output.shape[-2:])
+        sizes.device = output.device.type
         if codec is None:
             return output
-        assert resizer.eight_bit is not None  # by `_set_range`
-        levels = resizer.eight_bit.encode(output)
-        is_rgb = takes_rgb(model)
+        levels = eight_bit.encode(output)
         received = send(levels if is_rgb else levels.flip(1)).to(output.device)
-        values = resizer.eight_bit.decode(received if is_rgb else received.flip(1))
+        values = eight_bit.decode(received if is_rgb else received.flip(1))
         return values.to(output.dtype)
 
     if sent == IMAGE:

@@ -1,10 +1,13 @@
 """Evaluation of checkpoints."""
 
 import os
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import mmengine
+import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
@@ -89,6 +92,25 @@ def build_test(cfg: Config, checkpoint: str) -> Runner:
     del loaded
     check_topk(cfg, runner.model, runner.test_evaluator)
     return runner
+
+
+def take_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the metrics that are single numbers.
+
+    Raises:
+        InputError: If there are none.
+    """
+    numbers = {
+        name: float(value)
+        for name, value in metrics.items()
+        if np.ndim(value) == 0 and not isinstance(value, str)
+    }
+    if not numbers:
+        raise InputError(
+            "the evaluator of the config must have a metric that is one number, but "
+            f"has {', '.join(metrics) or 'none'}"
+        )
+    return numbers
 
 
 def enable_tta(cfg: Config) -> None:

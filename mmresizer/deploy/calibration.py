@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
 from mmresizer.config.building import set_dataloader_defaults
@@ -21,7 +21,7 @@ from mmresizer.utils.errors import check_int, describe_error
 
 # Shares of the values that may be cut at either end.
 _CUTS = (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
-# Values of each channel to judge a range by.
+# Values of each channel to judge a range by, in all.
 _NUM_VALUES = 1_000_000
 # Of the ends, so that configs stay readable.
 _DECIMALS = 3
@@ -62,21 +62,28 @@ def calibrate_output_range(
     loaded = load_named_model(model, checkpoint).cpu().eval()
     resizer = get_resizer(loaded)
     resizer.eight_bit = None  # what is measured is what it gives without rounding
-    outputs: list[Tensor] = []
+    samples: list[Tensor] = []
     count = 0
+    per_image = max(1, _NUM_VALUES // num_images)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for images in load_training_images(loaded, cfg):
-            output = resizer(images[: num_images - count])
-            outputs.append(output.transpose(0, 1).flatten(1))
-            count += len(output)
+            for output in resizer(images[: num_images - count]):
+                values = output.flatten(1)
+                chosen = torch.randperm(values.shape[1], generator=generator)
+                samples.append(values[:, chosen[:per_image]])
+            count = len(samples)
             if count >= num_images:
                 break
-    return _find_range(torch.cat(outputs, 1))
+    ends = [_find_ends(row) for row in torch.cat(samples, 1).double()]
+    low, high = (list(side) for side in zip(*ends, strict=True))
+    return low, high
 
 
 def load_training_images(model: Any, cfg: Config) -> Iterator[Tensor]:
     """Yields batches of training images, as the model hands them to its resizer."""
     try:
+        set_random_seed(0)  # augmentation draws from the global generators
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
         for batch in loader:
             yield model.data_preprocessor(batch, training=False)["inputs"]
@@ -86,15 +93,6 @@ def load_training_images(model: Any, cfg: Config) -> Iterator[Tensor]:
         raise InputError(
             f"cannot load the training images of {cfg.filename} ({describe_error(e)})"
         ) from e
-
-
-def _find_range(values: Tensor) -> Range:
-    """Finds the range of values of shape (channels, any number)."""
-    generator = torch.Generator().manual_seed(0)
-    sample = torch.randperm(values.shape[1], generator=generator)[:_NUM_VALUES]
-    ends = [_find_ends(row[sample]) for row in values.double()]
-    low, high = (list(side) for side in zip(*ends, strict=True))
-    return low, high
 
 
 def _find_ends(values: Tensor) -> tuple[float, float]:

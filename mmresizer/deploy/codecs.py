@@ -59,7 +59,7 @@ class Codec:
 
         Raises:
             InputError: If there are other channels than one or three, neither raw nor
-                as planes.
+                as planes, or the format does not take so many pixels.
         """
         if (image == image[..., :1]).all():
             image = image[..., :1]
@@ -79,7 +79,13 @@ class Codec:
             options = dict(quality=self.quality)
         squeezed = image[..., 0] if image.shape[2] == 1 else image
         file = io.BytesIO()
-        Image.fromarray(squeezed).save(file, self.format, **options)
+        try:
+            Image.fromarray(squeezed).save(file, self.format, **options)
+        except Exception as e:  # the formats have limits of height and width
+            raise InputError(
+                f"{self} does not take an image of {image.shape[0]}x{image.shape[1]} "
+                f"pixels (height x width; {describe_error(e)})"
+            ) from e
         return file.getvalue()
 
     def decode(self, data: bytes, shape: tuple[int, int, int]) -> np.ndarray:

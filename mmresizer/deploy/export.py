@@ -167,8 +167,8 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
         if not error <= part.tolerance:
             raise InputError(
                 f"the program in {name} differs from the model by {error:.3g} of its "
-                f"largest value for images of shape {shape}, and {part.tolerance:g} is "
-                f"accepted{hint}"
+                f"{part.measure} for images of shape {shape}, and {part.tolerance:g} "
+                f"is accepted{hint}"
             )
         checks.append({"images": [*images.shape], "relative_error": error})
     return checks
@@ -210,14 +210,8 @@ def _describe_ends(
             "type": str(example.dtype).removeprefix("torch."),
             "values": before,
         },
-        "normalization": _describe_normalization(model),
+        **describe_settings(model),
         "test_pipeline": _find_pipeline(model),
-        "resizer": {
-            "type": type(resizer).__name__,
-            "output_size": resizer.output_size,
-            "scale_factor": resizer.scale_factor,
-            "output_range": resizer.output_range,
-        },
         "output": {
             "name": OUTPUT,
             "shape": ["N", output.shape[1], *size]
@@ -229,6 +223,23 @@ def _describe_ends(
             else f"what {head} gives, before a softmax or a sigmoid",
         },
     }
+
+
+def describe_settings(model: nn.Module) -> dict:
+    """Describes what an exported program depends on beside weights, as JSON has it."""
+    resizer = get_resizer(model)
+    settings = {
+        "normalization": _describe_normalization(model),
+        "resizer": {
+            "type": type(resizer).__name__,
+            "output_size": resizer.output_size,
+            "scale_factor": resizer.scale_factor,
+            "interpolation": resizer.interpolation,
+            "antialias": resizer.antialias,
+            "output_range": resizer.output_range,
+        },
+    }
+    return json.loads(json.dumps(settings))
 
 
 def _describe_normalization(model: nn.Module) -> dict | None:

@@ -71,6 +71,11 @@ class Part:
         return float(difference.max()) / (float(expected.abs().max()) or 1.0)
 
     @property
+    def measure(self) -> str:
+        """What the error is a share of, in words."""
+        return "largest value, or of its levels" if self.rounds else "largest value"
+
+    @property
     def tolerance(self) -> float:
         """The error that is accepted."""
         return _TOLERANCE_OF_ROUNDING if self.rounds else _TOLERANCE

@@ -40,7 +40,7 @@ _DATASETS = {
     "neu-steel": "NEU (steel, 200 px)",
     "playing-cards": "Playing cards",
     "rsscn7": "RSSCN7 (aerial scenes)",
-    "scene_15": "Scene-15 (places)",
+    "scene-15": "Scene-15 (places)",
 }
 
 

@@ -63,8 +63,16 @@ def image_size(text: str) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that :func:`mmresizer.config.loading.load_run_config` uses."""
+def add_run_arguments(
+    parser: argparse.ArgumentParser, distributed: bool = True
+) -> None:
+    """Adds the arguments that :func:`mmresizer.config.loading.load_run_config` uses.
+
+    Args:
+        parser (argparse.ArgumentParser): The parser.
+        distributed (bool): Whether the tool runs in several processes. Defaults to
+            True.
+    """
     parser.add_argument(
         "--work-dir",
         help="folder for logs, checkpoints and results; by default the config's or, if "
@@ -75,6 +83,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deterministic", action="store_true", help="use deterministic algorithms only"
     )
+    if not distributed:
+        parser.set_defaults(launcher="none")
+        return
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],

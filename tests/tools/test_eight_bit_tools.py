@@ -95,8 +95,12 @@ def test_rates(run_tool, calibrated, tmp_path):
     height, width = small.shape[2:]
     assert float(rows[1]["bytes_per_image"]) == height * width * 3
     inputs = model.data_preprocessor({"inputs": images})["inputs"]
+    eight_bit, model.resizer.eight_bit = model.resizer.eight_bit, None
+    exact = accuracy(model(inputs), labels)
+    assert float(rows[0]["value"]) == pytest.approx(exact, abs=1e-3)
+    model.resizer.eight_bit = eight_bit
     expected = accuracy(model(inputs), labels)
-    for row in rows[:3]:  # nothing is lost
+    for row in rows[1:3]:  # rounded, and then nothing is lost
         assert float(row["value"]) == pytest.approx(expected, abs=1e-3)
     # JPEG by Pillow alone, of the image and of the levels.
     low, high = (torch.tensor(v).view(3, 1, 1) for v in model.resizer.output_range)
@@ -110,6 +114,7 @@ def test_rates(run_tool, calibrated, tmp_path):
     sizes, received = send_jpegs(images.flip(1), 20)
     assert float(rows[4]["bytes_per_image"]) == pytest.approx(sizes, abs=0.06)
     inputs = model.data_preprocessor({"inputs": received.flip(1)})["inputs"]
+    model.resizer.eight_bit = None  # nothing but the image is sent
     expected = accuracy(model(inputs), labels)
     assert float(rows[4]["value"]) == pytest.approx(expected, abs=1e-3)
     assert (folder / "rates.png").stat().st_size > 10_000
@@ -180,6 +185,10 @@ def test_refuses(run_tool, trained, tmp_path):
         (
             ["deploy/calibrate.py", config, weights, "--out", "{}/a.txt"],
             "--out must be a file that ends in .py",
+        ),
+        (
+            ["deploy/calibrate.py", config, weights, "--out", config],
+            "--out must be a new file, but",
         ),
         (
             ["deploy/calibrate.py", config, weights, "--out", "{}/a.py",

@@ -19,7 +19,12 @@ from mmresizer.registry import MODELS
 @pytest.fixture
 def trained(demo_config, tmp_path):
     """Statistics of norms that differ from those of a batch, and a range of levels."""
-    config = demo_config(**{"model.resizer.output_range": [-3, 3]})
+    config = demo_config(
+        **{
+            "model.resizer.output_range": [-3, 3],
+            "custom_hooks": [dict(type="EMAHook")],
+        }
+    )
     torch.manual_seed(0)
     model = MODELS.build(model_config(config))
     model.init_weights()
@@ -104,8 +109,13 @@ def test_refuses(run_tool, trained, tmp_path, demo_config):
     state["head.fc.bias"][0] += 1
     torch.save({"state_dict": state}, other)
     script = file.with_suffix(".torchscript")
+    plain = demo_config(name="plain.py")
     for arguments, sentence in (
         ([file, config, other], "was exported from other weights than"),
+        (
+            [file, plain, weights],
+            "was exported with resizer {'type': 'LearnedResizer',",
+        ),
         ([script, config, weights], "only .onnx files can be quantised"),
         ([tmp_path / "absent.onnx", config, weights], "absent.onnx"),
         ([file, config, tmp_path / "absent.pth"], "absent.pth"),

@@ -1,15 +1,15 @@
 """Makes an 8-bit resizer of a trained one: its output can be sent as bytes."""
 
 import argparse
-from copy import deepcopy
 from pathlib import Path
 
 from mmresizer.apis import evaluate_model
-from mmresizer.config.loading import CONFIG_SUFFIXES, load_run_config
+from mmresizer.apis.testing import take_numbers
+from mmresizer.config.loading import load_config, load_run_config
 from mmresizer.deploy import calibrate_output_range
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, positive_int
-from mmresizer.utils.files import make_folder, writing
+from mmresizer.utils.files import write_atomically, writing
 
 from mmengine.config import Config
 
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
         default=500,
         help="number of training images (default: %(default)s)",
     )
-    add_run_arguments(parser)
+    add_run_arguments(parser, distributed=False)
     return parser.parse_args()
 
 
@@ -38,25 +38,30 @@ def main() -> None:
     """Calibrates, writes and tests."""
     args = parse_args()
     out = Path(args.out)
-    if out.suffix not in CONFIG_SUFFIXES or out.is_dir():
-        raise InputError(
-            f"--out must be a file that ends in {', '.join(CONFIG_SUFFIXES)}, got "
-            f"{args.out!r}"
-        )
-    cfg = load_run_config(args)
-    if not (cfg.get("model") or {}).get("resizer"):
+    if out.suffix != ".py":
+        raise InputError(f"--out must be a file that ends in .py, got {args.out!r}")
+    if out.exists():
+        raise InputError(f"--out must be a new file, but {args.out!r} is there already")
+    # Without what this run sets, such as the folder for its logs.
+    written = load_config(args.config, args.cfg_options)
+    if not (written.get("model") or {}).get("resizer"):
         raise InputError(f"the config {args.config!r} has no model.resizer")
-    low, high = calibrate_output_range(cfg, args.checkpoint, args.images)
-    rounding: Config = deepcopy(cfg)
-    rounding.model.resizer.output_range = [low, high]
-    make_folder(out.parent)
+    low, high = calibrate_output_range(written, args.checkpoint, args.images)
+    written.model.resizer.output_range = [low, high]
     with writing(out.parent):
-        rounding.dump(out)
+        write_atomically(out, written.pretty_text)
     print(f"{out}: model.resizer.output_range = {[low, high]}")
-    before = evaluate_model(cfg, args.checkpoint)
-    after = evaluate_model(rounding, args.checkpoint)
+    before, after = (
+        take_numbers(evaluate_model(cfg, args.checkpoint))
+        for cfg in (load_run_config(args), _add_range(load_run_config(args), low, high))
+    )
     for name, value in before.items():
         print(f"{name}: {value:.4g} before, {after[name]:.4g} in 8 bits")
+
+
+def _add_range(cfg: Config, low: list[float], high: list[float]) -> Config:
+    cfg.model.resizer.output_range = [low, high]
+    return cfg
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         default=200,
         help="number of training images for the ranges of int8 (default: %(default)s)",
     )
-    add_run_arguments(parser)
+    add_run_arguments(parser, distributed=False)
     return parser.parse_args()
 
 

@@ -163,7 +163,6 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         self.scale_factor = scale_factor
         self.interpolation = interpolation
         self.antialias = antialias
-        self.output_range = output_range
         self.eight_bit = None if output_range is None else EightBit(output_range)
 
     @abstractmethod
@@ -225,6 +224,11 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             )
         self.get_output_size((x.shape[2], x.shape[3]))
 
+    @property
+    def output_range(self) -> tuple[list[float], list[float]] | None:
+        """Low and high of the levels, with one number for all channels or for each."""
+        return None if self.eight_bit is None else self.eight_bit.output_range
+
     def finish(self, y: Tensor) -> Tensor:
         """Rounds the output of shape (N, C, H, W), if there is an ``output_range``.
 
@@ -234,7 +238,8 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
         if self.eight_bit is None:
             return y
         channels = self.eight_bit.num_channels
-        if channels not in (None, y.shape[1]):
+        is_proxy = isinstance(y, torch.fx.Proxy)  # which has no number of channels
+        if not is_proxy and channels not in (None, y.shape[1]):
             raise InputError(
                 f"output_range has {channels} channels, but the resizer gives "
                 f"{y.shape[1]}"
@@ -267,7 +272,7 @@ class BaseResizer(BaseModule, metaclass=ABCMeta):
             if self.output_size is not None
             else f"scale_factor={self.scale_factor}"
         )
-        rounding = f", output_range={self.output_range}" if self.output_range else ""
+        rounding = f", output_range={self.output_range}" if self.eight_bit else ""
         return (
             f"{size}, interpolation={self.interpolation}, antialias={self.antialias}"
             f"{rounding}"

@@ -1,6 +1,6 @@
 """Outputs that fit into bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -23,6 +23,9 @@ class EightBit(nn.Module):
         output_range (Sequence): The pair (low, high): two numbers for all channels, or
             two lists with one number per channel.
 
+    Attributes:
+        output_range (tuple[list[float], list[float]]): Low and high.
+
     Raises:
         InputError: If ``output_range`` is no such pair.
     """
@@ -33,6 +36,7 @@ class EightBit(nn.Module):
     def __init__(self, output_range: Sequence):
         super().__init__()
         low, high = _check_range(output_range)
+        self.output_range = (low.tolist(), high.tolist())
         # In the config, not in checkpoints: weights fit with and without rounding.
         for name, value in (("low", low), ("step", (high - low) / _MAX_LEVEL)):
             self.register_buffer(name, value.float().view(-1, 1, 1), persistent=False)
@@ -41,6 +45,15 @@ class EightBit(nn.Module):
     def num_channels(self) -> int | None:
         """Number of channels of the maps, or None for any."""
         return len(self.low) if len(self.low) > 1 else None
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> "EightBit":
+        """Moves the module, but keeps float32: 16 bits would move levels."""
+        super()._apply(fn, recurse)
+        for name, buffer in self.named_buffers():
+            if buffer.dtype != torch.float32:
+                exact = EightBit(self.output_range).get_buffer(name)
+                self.register_buffer(name, exact.to(buffer.device), persistent=False)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Rounds maps of shape (N, C, H, W); their type stays."""

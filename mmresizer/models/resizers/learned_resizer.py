@@ -46,10 +46,6 @@ class LearnedResizer(BaseResizer):
         output_size (int | tuple[int, int], optional): See :class:`BaseResizer`.
         scale_factor (float | tuple[float, float], optional): See :class:`BaseResizer`.
         in_channels (int): Number of channels of the image. Defaults to 3.
-        out_channels (int, optional): Number of channels of the output. Those beyond
-            ``in_channels`` are what the CNN gives, without an interpolated image below;
-            the backbone must take as many (``in_channels`` of most). A variant of the
-            paper's architecture. Defaults to ``in_channels``.
         mid_channels (int): Number of channels inside, n in the paper. Defaults to 16.
         num_blocks (int): Number of residual blocks, r in the paper. Defaults to 1.
         stem_stride (int): Stride s of the stem; the paper has 1. With s > 1 the stem
@@ -80,6 +76,10 @@ class LearnedResizer(BaseResizer):
         residual_bound (float, optional): Bound b of what the CNN adds to the image, in
             the units of the input: the residual r becomes b tanh(r / b). Defaults to
             None, no bound, as in the paper.
+        out_channels (int, optional): Number of channels of the output. Those beyond
+            ``in_channels`` are what the CNN gives, without an interpolated image below;
+            the backbone must take as many (``in_channels`` of most). A variant of the
+            paper's architecture. Defaults to ``in_channels``.
         output_range (Sequence, optional): See :class:`BaseResizer`.
         init_cfg (dict | list[dict], optional): Initialization of the weights. Defaults
             to uniform Xavier (Glorot) for convolutions, with zero biases, as in Keras.
@@ -101,7 +101,6 @@ class LearnedResizer(BaseResizer):
         output_size: int | tuple[int, int] | None = None,
         scale_factor: float | tuple[float, float] | None = None,
         in_channels: int = 3,
-        out_channels: int | None = None,
         mid_channels: int = 16,
         num_blocks: int = 1,
         stem_stride: int = 1,
@@ -113,6 +112,7 @@ class LearnedResizer(BaseResizer):
         with_cp: bool = False,
         zero_init: bool = False,
         residual_bound: float | None = None,
+        out_channels: int | None = None,
         output_range: Sequence | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):

@@ -96,7 +96,6 @@ class MULLERResizer(BaseResizer):
         interpolation (str): See :class:`BaseResizer`; for both image and residuals.
             Defaults to "bilinear".
         antialias (bool): See :class:`BaseResizer`. Defaults to False.
-        output_range (Sequence, optional): See :class:`BaseResizer`.
         mean (Sequence[float], optional): What the data preprocessor subtracts from each
             channel, on a scale of 0 to 255. The layers then see images in [0, 1], and
             the output is normalized like the input. Defaults to None: images are in
@@ -106,6 +105,7 @@ class MULLERResizer(BaseResizer):
         weights (Sequence[float], optional): Initial (w1, b1, w2, b2, ...). The authors'
             for a ResNet-50 are (1.892, -0.014, -11.295, 0.003). Defaults to zeros, as
             in their code: an untrained resizer is plain interpolation, and learns.
+        output_range (Sequence, optional): See :class:`BaseResizer`.
         init_cfg (dict | list[dict], optional): Initialization that replaces
             ``weights``. Defaults to None.
 
@@ -135,10 +135,10 @@ class MULLERResizer(BaseResizer):
         average_pool: bool = False,
         interpolation: str = "bilinear",
         antialias: bool = False,
-        output_range: Sequence | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         weights: Sequence[float] | None = None,
+        output_range: Sequence | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__(

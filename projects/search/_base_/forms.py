@@ -1,5 +1,6 @@
 # Forms of a resizer whose features are pooled, and ways to train it, one change each
-# from the form of the published tables. On a quarter of the training images.
+# from the form of the published tables. Validated on a quarter of the training images,
+# which is held out.
 _base_ = ["../../../comparisons/_base_/bfloat16.py"]
 
 warmup_epochs = 5

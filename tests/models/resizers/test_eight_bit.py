@@ -113,5 +113,25 @@ def test_refuses(resizer, output_range):
 
 @pytest.mark.parametrize("resizer", [InterpolationResizer, MULLERResizer])
 def test_refuses_other_channels(resizer):
-    with pytest.raises(InputError, match="of 3 channels, but got images of 1 channels"):
+    with pytest.raises(InputError, match="has 3 channels, but the resizer gives 1"):
         resizer(4, output_range=(LOW, HIGH))(torch.rand(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("convert", ["half", "bfloat16", "double"])
+@pytest.mark.parametrize("output_range", [(LOW, HIGH), (-4, 4)])
+def test_levels_stay_where_they_are_in_other_types(convert, output_range):
+    exact = InterpolationResizer(6, output_range=output_range)
+    moved = getattr(InterpolationResizer(6, output_range=output_range), convert)()
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
+    values = exact.eight_bit.decode(levels)
+    assert torch.equal(moved.eight_bit.decode(levels), values)
+
+
+@pytest.mark.parametrize("resizer", CLASSES[:2])
+def test_symbolic_traces(resizer):
+    module = resizer(6, output_range=np.array([LOW, HIGH])).eval()
+    x = torch.randn(1, 3, 12, 12)
+    traced = torch.fx.symbolic_trace(module)
+    with torch.no_grad():
+        assert torch.allclose(traced(x), module(x), atol=0.02)
+    assert f"output_range=({LOW}, {HIGH})" in repr(module)

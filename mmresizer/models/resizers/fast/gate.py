@@ -66,6 +66,11 @@ def choose_path(
     Raises:
         InputError: If MMRESIZER_FAST is neither 0 nor 1.
     """
+    switch = os.environ.get("MMRESIZER_FAST", "1")
+    if switch not in ("0", "1"):
+        raise InputError(f"MMRESIZER_FAST must be 0 or 1, but is {switch!r}")
+    if switch == "0":
+        return Path.PLAIN
     if torch.compiler.is_compiling():
         stem = resizer.stem
         # An exported program shall take images of other sizes.
@@ -79,10 +84,7 @@ def choose_path(
         return Path.PLAIN
     if len(x) == 0:  # asked an exporter, it would fix the number of images
         return Path.PLAIN
-    switch = os.environ.get("MMRESIZER_FAST", "1")
-    if switch not in ("0", "1"):
-        raise InputError(f"MMRESIZER_FAST must be 0 or 1, but is {switch!r}")
-    if switch == "0" or not _is_as_built(resizer):
+    if not _is_as_built(resizer):
         return Path.PLAIN
     if torch.is_inference_mode_enabled() and torch.is_grad_enabled():
         return Path.PLAIN  # nothing can be saved for a backward pass of ours

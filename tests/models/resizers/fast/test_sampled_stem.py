@@ -237,6 +237,7 @@ def count_plain(resizer, x):
     [
         dict(),
         dict(interpolation="nearest"),
+        dict(interpolation="bicubic"),
         dict(norm_cfg=None, residual_bound=0.5),
         dict(norm_after_resize=True),
         dict(stem_stride=2, with_cp=True),
@@ -252,7 +253,7 @@ def test_compilers_compute_it_too(kwargs, compile_counting):
     assert skipped > 0
     # Of the kernels that are repeated some weights are zero.
     left = count_plain(resizer, x) - skipped
-    assert left <= macs[-1] < left + 0.2 * skipped
+    assert left <= macs[-1] < left + 0.4 * skipped
     # At factors that are no integers all is read.
     other = torch.randn(2, 3, 22, 31).double()
     torch.testing.assert_close(compiled(other), resizer.forward_plain(other))
