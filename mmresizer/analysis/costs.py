@@ -137,6 +137,7 @@ def check_input_size(cfg: Config) -> None:
         if isinstance(e.__cause__, InputError) or _takes_another_size(model, size):
             name = f"{cfg.filename}: " if cfg.filename else ""
             raise InputError(f"{name}{e}") from e
+        _check_channels(model, size)
         return
     resizer = get_resizer(model)
     if isinstance(resizer, InterpolationResizer):
@@ -147,6 +148,18 @@ def check_input_size(cfg: Config) -> None:
             "many as behind the resizer; let the pipelines deliver more",
             logger="current",
             level=logging.WARNING,
+        )
+
+
+def _check_channels(model: nn.Module, size: tuple[int, int]) -> None:
+    """Checks that the backbone takes as many channels as its resizer gives."""
+    resizer = get_resizer(model)
+    given, usual = resizer.out_channels, resizer.in_channels
+    plain, seen = without_resizer(model), resizer.get_output_size(size)
+    if not _takes(plain, seen, given) and _takes(plain, seen, usual):
+        raise InputError(
+            f"the resizer gives images of out_channels={given}, but the backbone takes "
+            f"{usual} channels; most take model.backbone.in_channels={given}"
         )
 
 

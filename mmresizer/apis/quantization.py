@@ -92,12 +92,14 @@ def quantize_file(
         raise InputError(
             f"{str(file)!r} was exported from other weights than {str(checkpoint)!r}"
         )
-    for name, value in describe_settings(model).items():
-        if value != card[name]:
-            raise InputError(
-                f"{str(file)!r} was exported with {name} {card[name]}, but the config "
-                f"has {value}"
-            )
+    for part, settings in describe_settings(model).items():
+        for name, value in (settings or {}).items():
+            exported = (card[part] or {}).get(name)
+            if value != exported:
+                raise InputError(
+                    f"{str(file)!r} was exported with {name}={exported}, but the "
+                    f"config has {value}; it must be the one that was exported"
+                )
     feeds = (_make_feed(model, card, x) for x in load_training_images(model, cfg))
     target = path.with_name(f"{path.stem}_{precision}{_SUFFIX}")
     make_folder(path.parent)

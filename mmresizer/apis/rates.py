@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmresizer.deploy.calibration import find_pixel_range
 from mmresizer.deploy.codecs import Codec
 from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
@@ -96,6 +97,9 @@ def measure_rates(
     """
     if not models or not (codecs or image_codecs):
         raise InputError("there must be a model, and a codec to send something with")
+    if not all(name.strip() for name, _, _ in models):
+        raise InputError("each model must have a name")
+    codecs, image_codecs = [*dict.fromkeys(codecs)], [*dict.fromkeys(image_codecs)]
     folder = make_folder(out_dir)
     runners = []
     for name, cfg, checkpoint in models:
@@ -152,17 +156,9 @@ def _find_range(model: nn.Module, codecs: Sequence[Codec]) -> EightBit:
             f"a {type(resizer).__name__} without output_range gives no bytes; "
             "tools/deploy/calibrate.py finds its range"
         )
-    mean = getattr(getattr(model, "data_preprocessor", None), "mean", None)
-    if eight_bit is None:  # interpolation gives pixels
-        channels = 3 if mean is None else mean.numel()
-        ends = [
-            normalize_images(
-                model, torch.full((1, channels, 1, 1), value, dtype=torch.uint8)
-            )
-            for value in (0, 255)
-        ]
-        low, high = (end.flatten().tolist() for end in ends)
-        return EightBit([low, high]).to(ends[0].device)
+    if eight_bit is None:
+        device = next(model.parameters()).device
+        return EightBit(find_pixel_range(model)).to(device)
     probe = np.arange(resizer.out_channels, dtype=np.uint8).reshape(1, 1, -1)
     for codec in codecs:
         codec.encode(probe)

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmresizer.config.building import set_dataloader_defaults
 from mmresizer.config.checks import check_data
 from mmresizer.hub.loading import find_config, load_named_model
+from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
-from mmresizer.models.utils import get_resizer
+from mmresizer.models.utils import get_resizer, normalize_images
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int, describe_error
 
@@ -38,7 +39,8 @@ def calibrate_output_range(
 
     The resizer runs on images of the training set, as the config loads them. Of each
     channel the range is chosen whose 256 levels are closest to its values, by the mean
-    squared error: all values, or up to 1 % cut at either end.
+    squared error: all values, or up to 1 % cut at either end. Interpolation gives
+    pixels, and gets the range of these.
 
     Args:
         model (str | os.PathLike | Config): Name of a model of the zoo, or a config.
@@ -61,6 +63,8 @@ def calibrate_output_range(
     check_data(cfg, "train_dataloader")
     loaded = load_named_model(model, checkpoint).cpu().eval()
     resizer = get_resizer(loaded)
+    if isinstance(resizer, InterpolationResizer):
+        return find_pixel_range(loaded)
     resizer.eight_bit = None  # what is measured is what it gives without rounding
     samples: list[Tensor] = []
     count = 0
@@ -78,6 +82,19 @@ def calibrate_output_range(
     ends = [_find_ends(row) for row in torch.cat(samples, 1).double()]
     low, high = (list(side) for side in zip(*ends, strict=True))
     return low, high
+
+
+def find_pixel_range(model: nn.Module) -> Range:
+    """Returns what the pixels 0 and 255 are behind the data preprocessor of a model."""
+    mean = getattr(getattr(model, "data_preprocessor", None), "mean", None)
+    channels = 3 if mean is None else mean.numel()
+    low, high = (
+        normalize_images(
+            model, torch.full((1, channels, 1, 1), value, dtype=torch.uint8)
+        )
+        for value in (0, 255)
+    )
+    return low.flatten().tolist(), high.flatten().tolist()
 
 
 def load_training_images(model: Any, cfg: Config) -> Iterator[Tensor]:

@@ -182,6 +182,8 @@ def read_card(file: str | os.PathLike) -> dict:
     """
     for kind in FORMATS.values():
         if str(file).endswith(kind.suffix):
+            if not Path(file).is_file():
+                raise InputError(f"the file {str(file)!r} does not exist")
             try:
                 return kind.read_card(Path(file))
             except Exception as e:  # loaders raise anything

@@ -111,8 +111,8 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         )
     if uint8 and part == "backbone":
         raise InputError(
-            "the part 'backbone' takes what the resizer gives, which is no image of "
-            "uint8"
+            "uint8=True is for parts that take images, but the part 'backbone' takes "
+            "what the resizer gives"
         )
     channels = resizer.out_channels if part == "backbone" else resizer.in_channels
     if uint8 and channels != 3:

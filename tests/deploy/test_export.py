@@ -278,7 +278,10 @@ def test_writes_nothing_that_is_wrong(output, sentence, tmp_path, monkeypatch):
     [
         (dict(part="head"), "part must be one of resizer, backbone, whole, got 'head'"),
         (dict(format="tflite"), "format must be one of onnx, torch-export, torchscr"),
-        (dict(part="backbone", uint8=True), "no image of uint8"),
+        (
+            dict(part="backbone", uint8=True),
+            "is for parts that take images, but the part",
+        ),
         (dict(uint8="no"), "uint8 must be True or False"),
         (dict(checkpoint="a.pth"), "a checkpoint goes with a config"),
     ],

@@ -11,6 +11,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from test_test import model_config
 
+from mmresizer.apis import calibrate_output_range
 from mmresizer.hub.loading import load_model
 from mmresizer.registry import DATASETS
 
@@ -162,6 +163,23 @@ def test_pixels_of_interpolation(run_tool, demo_config, save_weights, tmp_path):
         Image.fromarray(pixels).save(file, "PNG", optimize=True)
         sizes.append(len(file.getvalue()))
     assert float(row["bytes_per_image"]) == pytest.approx(np.mean(sizes), rel=0.01)
+
+
+def test_range_of_interpolation(demo_config, save_weights):
+    config = demo_config("bilinearx4")
+    cfg = Config.fromfile(config)
+    low, high = calibrate_output_range(cfg, save_weights(model_config(config))[1])
+    mean, std = (np.array(cfg.data_preprocessor[key]) for key in ("mean", "std"))
+    np.testing.assert_allclose(low, -mean / std, rtol=1e-6)
+    np.testing.assert_allclose(high, (255 - mean) / std, rtol=1e-6)
+
+
+def test_channels_that_do_not_fit(run_tool, demo_config, tmp_path):
+    config = demo_config(**{"model.resizer.out_channels": 8})
+    status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
+    assert status == 1
+    assert "out_channels=8, but the backbone takes 3 channels" in output
+    assert "Traceback" not in output
 
 
 def test_refuses(run_tool, trained, tmp_path):

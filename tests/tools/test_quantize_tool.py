@@ -114,7 +114,7 @@ def test_refuses(run_tool, trained, tmp_path, demo_config):
         ([file, config, other], "was exported from other weights than"),
         (
             [file, plain, weights],
-            "was exported with resizer {'type': 'LearnedResizer',",
+            "was exported with output_range=[[-3.0], [3.0]], but the config has None",
         ),
         ([script, config, weights], "only .onnx files can be quantised"),
         ([tmp_path / "absent.onnx", config, weights], "absent.onnx"),

@@ -9,7 +9,7 @@ from mmresizer.config.loading import load_config, load_run_config
 from mmresizer.deploy import calibrate_output_range
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, positive_int
-from mmresizer.utils.files import write_atomically, writing
+from mmresizer.utils.files import make_folder, write_atomically, writing
 
 from mmengine.config import Config
 
@@ -46,6 +46,7 @@ def main() -> None:
     written = load_config(args.config, args.cfg_options)
     if not (written.get("model") or {}).get("resizer"):
         raise InputError(f"the config {args.config!r} has no model.resizer")
+    make_folder(out.parent)
     low, high = calibrate_output_range(written, args.checkpoint, args.images)
     written.model.resizer.output_range = [low, high]
     with writing(out.parent):
