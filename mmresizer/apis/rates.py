@@ -136,9 +136,15 @@ def measure_rates(
             with writing(folder):
                 write_csv(folder / "rates.csv", list(map(asdict, rows)))
     with writing(folder):
-        (folder / "rates.md").write_text(f"{_make_table(rows)}\n")
-        _plot(rows, folder / "rates.png")
+        write_rates(folder)
     return rows
+
+
+def write_rates(folder: Path) -> None:
+    """Writes ``rates.md`` and ``rates.png`` from the ``rates.csv`` of a folder."""
+    rows = pd.read_csv(folder / "rates.csv")
+    (folder / "rates.md").write_text(f"{_make_table(rows)}\n")
+    _plot(rows, folder / "rates.png")
 
 
 def _find_range(model: nn.Module, codecs: Sequence[Codec]) -> EightBit:
@@ -227,12 +233,10 @@ def _sending(
         handle.remove()
 
 
-def _average(rows: Sequence[Rate]) -> pd.DataFrame:
+def _average(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns means over the models of a name, in the order of the rows."""
-    table = pd.DataFrame([asdict(row) for row in rows])
-    keys = ["model", "sent", "size", "codec"]
     return (
-        table.groupby(keys, sort=False)
+        rows.groupby(["model", "sent", "size", "codec"], sort=False)
         .agg(
             models=("value", "size"),
             bytes_per_image=("bytes_per_image", "mean"),
@@ -244,8 +248,8 @@ def _average(rows: Sequence[Rate]) -> pd.DataFrame:
     )
 
 
-def _make_table(rows: Sequence[Rate]) -> str:
-    metric = rows[0].metric
+def _make_table(rows: pd.DataFrame) -> str:
+    metric = rows.metric[0]
     header = ["model", "sent", "size", "codec", "bytes per image", metric, "models"]
     cells = []
     for row in _average(rows).itertuples():
@@ -258,10 +262,10 @@ def _make_table(rows: Sequence[Rate]) -> str:
     return make_table(header, cells)
 
 
-def _plot(rows: Sequence[Rate], path: Path) -> None:
-    table = _average([row for row in rows if row.codec != _UNSENT])
-    table["what is sent"] = table["model"] + ", " + table["size"]
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+def _plot(rows: pd.DataFrame, path: Path) -> None:
+    table = _average(rows[rows.codec != _UNSENT])
+    table["what is sent"] = table["model"] + ": " + table["sent"]
+    figure, axes = plt.subplots(figsize=(10, 5.5), layout="constrained")
     sns.scatterplot(
         table,
         x="bytes_per_image",
@@ -272,7 +276,9 @@ def _plot(rows: Sequence[Rate], path: Path) -> None:
         s=70,
         ax=axes,
     )
-    axes.set(xscale="log", xlabel="bytes per image (mean)", ylabel=rows[0].metric)
+    axes.set(
+        xscale="log", xlabel="bytes per image (mean)", ylabel=f"{rows.metric[0]} (mean)"
+    )
     axes.grid(alpha=0.3)
     sns.move_legend(axes, "upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.savefig(path, dpi=150)

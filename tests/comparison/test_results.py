@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT
+from mmresizer.apis.rates import write_rates
 from mmresizer.comparison.overview import render_overview, render_steadiness
 from mmresizer.comparison.probe import explain_probe
 from mmresizer.comparison.report import write_report
 from mmresizer.config.loading import load_config
 
 RESULTS = ROOT / "comparisons" / "results"
+RATES = sorted((ROOT / "comparisons" / "rates").iterdir())
 PROBES = sorted((ROOT / "comparisons" / "probes").iterdir())
 SPECS = {
     path.stem: path
@@ -51,6 +53,14 @@ def test_published_tables_come_from_the_csv_files(folder, tmp_path):
     assert facts["name"] == folder.name
     assert facts["seeds"] == spec.seeds
     assert list(arms.arm) == get_names(spec)
+
+
+@pytest.mark.parametrize("folder", RATES, ids=[folder.name for folder in RATES])
+def test_published_rates_come_from_the_csv_files(folder, tmp_path):
+    shutil.copy(folder / "rates.csv", tmp_path)
+    write_rates(tmp_path)
+    assert (tmp_path / "rates.md").read_text() == (folder / "rates.md").read_text()
+    assert (folder / "rates.png").is_file()
 
 
 @pytest.mark.parametrize("folder", PROBES, ids=[folder.name for folder in PROBES])
