@@ -18,6 +18,9 @@ from mmpretrain import get_model
 
 from conftest import ROOT
 from mmresizer.comparison.spec import load_spec
+from mmresizer.deploy import export_model
+from mmresizer.hub.loading import load_named_model
+from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import get_resizer
 from mmresizer.registry import HOOKS, MODELS
 
@@ -72,6 +75,17 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
+def export_parts(folder):
+    """Exports what the guide to deployment does, of a model of the zoo."""
+    name = "resizerx4_mobilenet-v2_1xb32_flowers12_56px"
+    model = load_named_model(name)
+    get_resizer(model).eight_bit = EightBit((-4, 4))
+    for part, uint8 in (("resizer", True), ("backbone", False)):
+        file = export_model(model, folder / "exported", part, uint8=uint8)
+        for path in (file, file.with_name(f"{file.name}.json")):
+            path.rename(path.with_name(path.name.replace(name, "learned_8bit")))
+
+
 @pytest.mark.parametrize(("page", "block"), PYTHON)
 def test_python(page, block, desk):
     """A script runs; the model, the hooks and the comparison of a config are built.
@@ -89,6 +103,8 @@ def test_python(page, block, desk):
         if named := re.match(r"# (\w+\.py)\n", other):
             (desk / named[1]).write_text(other)
     file.write_text(block)
+    if "exported/learned_8bit" in block:
+        export_parts(desk)
     for text, package in NEEDS.items():
         if text in block:
             pytest.importorskip(package)
