@@ -1,9 +1,8 @@
 """Exported programs in 8 or 16 bits, and what that costs in accuracy."""
 
-import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -18,18 +17,18 @@ from torch import Tensor, nn
 
 from mmresizer.deploy import read_card
 from mmresizer.deploy.calibration import load_training_images
-from mmresizer.deploy.export import describe_settings
-from mmresizer.deploy.formats import CARD, FORMATS, INPUT, quiet
+from mmresizer.deploy.export import describe_settings, publish
+from mmresizer.deploy.formats import FORMATS, INPUT, quiet, save_onnx
 from mmresizer.models.utils import (
     check_weights,
     digest_weights,
     get_resizer,
     load_checkpoint,
-    restore_pixels,
+    round_pixels,
 )
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int, describe_error
-from mmresizer.utils.files import file_digest, make_folder, writing
+from mmresizer.utils.files import make_folder, writing
 
 from .testing import build_test, take_numbers
 
@@ -74,6 +73,8 @@ def quantize_file(
     if path.suffix != _SUFFIX:
         raise InputError(f"only {_SUFFIX} files can be quantised, got {str(file)!r}")
     FORMATS["onnx"].check_packages()
+    import onnx
+
     card = read_card(path)
     if "metrics" in card:
         raise InputError(f"{str(file)!r} is in {card['precision']} already")
@@ -112,12 +113,8 @@ def quantize_file(
                 metrics[name] = take_numbers(runner.test())
         card = {**card, "precision": precision, "metrics": metrics}
         with writing(path.parent):
-            _write_card(made, card)
-            card["sha256"] = file_digest(made)
-            card_file = Path(folder, f"{target.name}.json")
-            card_file.write_text(json.dumps(card, indent=2) + "\n")
-            for item in (card_file, made):
-                item.replace(path.with_name(item.name))
+            save_onnx(onnx.load(made), made, card)
+            publish(made, card, path.parent)
     return target
 
 
@@ -139,8 +136,7 @@ def _make_feed(model: nn.Module, card: dict, images: Tensor) -> np.ndarray:
             small = resizer.eight_bit.encode(small)
         return small.cpu().numpy()
     if is_bytes:
-        pixels = restore_pixels(model, images).flip(1)
-        return pixels.clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+        return round_pixels(model, images).flip(1).cpu().numpy()
     return images.cpu().numpy()
 
 
@@ -153,27 +149,25 @@ def _replaced(model: Any, card: dict, program: Path) -> Iterator[None]:
         output = run(torch.from_numpy(_make_feed(model, card, images)))
         return output.to(images.device)
 
-    if card["part"] == "resizer":
-        resizer = get_resizer(model)
+    def resize(images: Tensor) -> Tensor:
+        output = call(images)
+        return output if eight_bit is None else eight_bit.decode(output)
 
-        def replace(_: nn.Module, args: tuple[Tensor], __: Tensor) -> Tensor:
-            output = call(args[0])
-            if resizer.eight_bit is None:
-                return output
-            return resizer.eight_bit.decode(output)
-
-        handle = resizer.register_forward_hook(replace)
-        try:
-            yield
-        finally:
-            handle.remove()
-        return
-    model.extract_feat = lambda images, *_, **__: call(images)
-    model.head.forward = lambda logits: logits
+    resizer = get_resizer(model)
+    eight_bit = resizer.eight_bit
+    parts: list[tuple[Any, str, Callable]] = [(resizer, "forward", resize)]
+    if card["part"] != "resizer":
+        parts = [
+            (model, "extract_feat", lambda images, *_, **__: call(images)),
+            (model.head, "forward", lambda logits: logits),
+        ]
+    for module, method, function in parts:
+        setattr(module, method, function)
     try:
         yield
     finally:
-        del model.extract_feat, model.head.forward
+        for module, method, _ in parts:
+            delattr(module, method)  # that of its class is back
 
 
 def _reduce(
@@ -214,11 +208,3 @@ def _reduce(
             f"ONNX Runtime cannot make {precision} of {str(source)!r} "
             f"({describe_error(e):.300})"
         ) from e
-
-
-def _write_card(path: Path, card: dict) -> None:
-    import onnx
-
-    proto = onnx.load(path)
-    onnx.helper.set_model_props(proto, {CARD: json.dumps(card)})
-    onnx.save(proto, path)

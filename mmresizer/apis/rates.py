@@ -22,7 +22,7 @@ from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import (
     get_resizer,
     normalize_images,
-    restore_pixels,
+    round_pixels,
     takes_rgb,
 )
 from mmresizer.utils import InputError
@@ -209,8 +209,7 @@ def _sending(
         (images,) = args
         sizes.shown = show_size(images.shape[-2:])
         sizes.device = images.device.type
-        pixels = restore_pixels(model, images).clamp(0, 255).round().to(torch.uint8)
-        received = send(pixels.flip(1)).flip(1).to(images.device)
+        received = send(round_pixels(model, images).flip(1)).flip(1).to(images.device)
         return (normalize_images(model, received).to(images.dtype),)
 
     def send_output(_: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:

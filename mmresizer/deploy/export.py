@@ -92,19 +92,26 @@ def export_model(
             writing(folder),
             tempfile.TemporaryDirectory(dir=folder, prefix=".") as made,
         ):
-            file, card_file = Path(made, stem), Path(made, f"{stem}.json")
+            file = Path(made, stem)
             _write(chosen, taken, example, card, file, format)
             checks = _check(chosen, taken, file, format)
-            card = {**card, "sha256": file_digest(file), "checks": checks}
-            card_file.write_text(json.dumps(card, indent=2) + "\n")
-            for path in (card_file, file):
-                path.replace(folder / path.name)
+            publish(file, {**card, "checks": checks}, folder)
     except BaseException:
         if is_new:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
         raise
     return folder / stem
+
+
+def publish(file: Path, card: dict, folder: Path) -> None:
+    """Moves a program that is complete to a folder, with its card beside it."""
+    card_file = file.with_name(f"{file.name}.json")
+    card_file.write_text(
+        json.dumps({**card, "sha256": file_digest(file)}, indent=2) + "\n"
+    )
+    for path in (card_file, file):
+        path.replace(folder / path.name)
 
 
 def _write(

@@ -69,8 +69,6 @@ def _shapes(part: Part) -> dict[int, Any]:
 
 
 def _write_onnx(part: Part, images: Tensor, card: dict, path: Path) -> None:
-    import onnx
-
     with quiet():
         program = torch.onnx.export(
             part.module,
@@ -82,7 +80,13 @@ def _write_onnx(part: Part, images: Tensor, card: dict, path: Path) -> None:
             verbose=False,
         )
     assert program is not None  # with dynamo=True
-    proto = program.model_proto
+    save_onnx(program.model_proto, path, card)
+
+
+def save_onnx(proto: Any, path: Path, card: dict) -> None:
+    """Writes a model of ONNX with a card in it."""
+    import onnx
+
     onnx.helper.set_model_props(proto, {CARD: json.dumps(card)})
     onnx.save(proto, path)
 

@@ -1,6 +1,7 @@
 """Makes an 8-bit resizer of a trained one: its output can be sent as bytes."""
 
 import argparse
+from copy import deepcopy
 from pathlib import Path
 
 from mmresizer.apis import evaluate_model
@@ -10,8 +11,6 @@ from mmresizer.deploy import calibrate_output_range
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments, positive_int
 from mmresizer.utils.files import make_folder, write_atomically, writing
-
-from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,17 +51,12 @@ def main() -> None:
     with writing(out.parent):
         write_atomically(out, written.pretty_text)
     print(f"{out}: model.resizer.output_range = {[low, high]}")
-    before, after = (
-        take_numbers(evaluate_model(cfg, args.checkpoint))
-        for cfg in (load_run_config(args), _add_range(load_run_config(args), low, high))
-    )
+    cfg = load_run_config(args)
+    before = take_numbers(evaluate_model(deepcopy(cfg), args.checkpoint))
+    cfg.model.resizer.output_range = [low, high]
+    after = take_numbers(evaluate_model(cfg, args.checkpoint))
     for name, value in before.items():
         print(f"{name}: {value:.4g} before, {after[name]:.4g} in 8 bits")
-
-
-def _add_range(cfg: Config, low: list[float], high: list[float]) -> Config:
-    cfg.model.resizer.output_range = [low, high]
-    return cfg
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
+def list_images(folder: Path) -> list[Path]:
+    """Lists the images of a folder and of folders below it, in sorted order."""
+    return sorted(filter(is_image, folder.rglob("*")))
+
+
 def check_file(path: Path) -> None:
     """Checks that a file of a dataset is there.
 

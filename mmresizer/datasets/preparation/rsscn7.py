@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from .folders import check_classes, describe_stray, is_image, split_every, write_split
+from .folders import (
+    check_classes,
+    describe_stray,
+    list_images,
+    split_every,
+    write_split,
+)
 
 SCENES = (
     "aGrass",
@@ -30,10 +36,7 @@ def prepare(folder: Path) -> str:
             number of images differs.
     """
     stray = check_classes(folder / "images", SCENES, _NUM_IMAGES)
-    scenes = [
-        sorted(filter(is_image, (folder / "images" / name).rglob("*")))
-        for name in SCENES
-    ]
+    scenes = [list_images(folder / "images" / name) for name in SCENES]
     train, val = split_every(scenes, _STEP)
     report = write_split(
         folder,

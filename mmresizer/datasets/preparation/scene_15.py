@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .folders import check_classes, describe_stray, is_image, write_split
+from .folders import check_classes, describe_stray, list_images, write_split
 
 PLACES = (
     "bedroom",
@@ -60,9 +60,7 @@ def prepare(folder: Path) -> str:
     for split, classes in _FOLDERS.items():
         stray += check_classes(folder / split, classes, _NUM_IMAGES[split])
         images[split] = [
-            path
-            for name in classes
-            for path in sorted(filter(is_image, (folder / split / name).rglob("*")))
+            path for name in classes for path in list_images(folder / split / name)
         ]
     report = write_split(
         folder,

@@ -7,7 +7,7 @@ from .mount import (
     report_fresh_resizer,
     without_resizer,
 )
-from .pixels import normalize_images, restore_pixels, takes_rgb
+from .pixels import normalize_images, restore_pixels, round_pixels, takes_rgb
 from .weights import (
     check_initial_weights,
     check_trained_weights,
@@ -28,6 +28,7 @@ __all__ = [
     "normalize_images",
     "report_fresh_resizer",
     "restore_pixels",
+    "round_pixels",
     "takes_rgb",
     "without_resizer",
 ]

@@ -1,5 +1,6 @@
 """Between the pixels of images and the numbers that a resizer gets."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -34,6 +35,11 @@ def restore_pixels(model: nn.Module, images: Tensor) -> Tensor:
     std = getattr(preprocessor, "std", images.new_ones(1, 1, 1))
     pixels = (images * std + mean).float()
     return pixels.flip(1) if takes_rgb(model) and pixels.shape[1] == 3 else pixels
+
+
+def round_pixels(model: nn.Module, images: Tensor) -> Tensor:
+    """Does what :func:`restore_pixels` does, cut and rounded to uint8."""
+    return restore_pixels(model, images).clamp(0, 255).round().to(torch.uint8)
 
 
 def takes_rgb(model: nn.Module) -> bool:
