@@ -32,7 +32,7 @@ exclude_patterns = ["_build"]
 
 myst_heading_anchors = 3
 
-autoapi_dirs = [str(ROOT / "mmresizer")]
+autoapi_dirs = [str(ROOT / "mmresizer"), str(ROOT / "mmresizer_client")]
 autoapi_ignore = ["*/.mim/*"]
 autoapi_root = "api"
 autoapi_add_toctree_entry = False

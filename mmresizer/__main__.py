@@ -1,6 +1,8 @@
-"""``python -m mmresizer zoo list|show|download``: the models of the zoo."""
+"""``python -m mmresizer zoo``: the models of the zoo; ``serve``: a server for one."""
 
 import argparse
+from dataclasses import fields
+from pathlib import Path
 
 from mmresizer.hub import (
     ZooModel,
@@ -10,12 +12,14 @@ from mmresizer.hub import (
     show_metrics,
 )
 from mmresizer.utils import InputError, exit_on_input_error
+from mmresizer.utils.cli import positive_int
 
 
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m mmresizer", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="a server, and a page, for a model"))
     zoo = commands.add_parser("zoo", help="the models of the zoo")
     actions = zoo.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser(
@@ -33,10 +37,80 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Serves a model that is split: devices resize images and send small ones. The "
+        "two parts are exported first."
+    )
+    parser.add_argument(
+        "model",
+        help="name of a model of the zoo, a config, or a folder with the two parts",
+    )
+    parser.add_argument("checkpoint", nargs="?", help="weights; a config needs them")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where the parts are exported (default: work_dirs/serve/NAME)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=positive_int, default=8000)
+    parser.add_argument(
+        "--open", action="store_true", help="open the page in a browser"
+    )
+    parser.add_argument(
+        "--samples",
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="pictures for the page",
+    )
+    for name, what in (
+        ("photo-bytes", "of a photograph's file"),
+        ("photo-pixels", "of a photograph"),
+        ("seconds", "for a request's body, and for its answer"),
+        ("waiting", "requests that wait"),
+        ("batch-size", "images that the backbone gets at once"),
+    ):
+        parser.add_argument(
+            f"--max-{name}", type=positive_int, metavar="N", help=f"limit: {what}"
+        )
+
+
+def _serve(args: argparse.Namespace) -> None:
+    try:
+        from mmresizer.deploy.serving import Limits, export_split, serve
+    except ImportError as e:
+        raise InputError(
+            f"a server needs {e.name}, which is not installed: pip install -e "
+            "'.[serve]'"
+        ) from e
+    limits = {
+        field.name: getattr(args, f"max_{field.name}") for field in fields(Limits)
+    }
+    for sample in args.samples:
+        if not Path(sample).is_file():
+            raise InputError(f"the sample {sample!r} is no file")
+    folder = Path(args.model)
+    if not folder.is_dir():
+        folder = Path(args.out or f"work_dirs/serve/{folder.stem}")
+        export_split(args.model, folder, args.checkpoint)
+        print(f"exported to {folder}, which serve takes, too")
+    serve(
+        folder,
+        args.host,
+        args.port,
+        Limits(**{name: value for name, value in limits.items() if value is not None}),
+        args.samples,
+        args.open,
+    )
+
+
 def main() -> None:
     """Runs the command."""
     args = parse_args()
-    if args.action == "list":
+    if args.command == "serve":
+        _serve(args)
+    elif args.action == "list":
         models = [m for m in list_models(args.pattern) if m.weights or not args.weights]
         if not models:
             with_weights = " with weights" if args.weights else ""

@@ -200,6 +200,7 @@ def test_wheel_holds_all_files(wheel):
     """The package and, below .mim/, configs, tools, weights and the index."""
     files = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     package = {n for n in list_tracked("mmresizer") if "/.mim/" not in n}
+    package |= list_tracked("mmresizer_client/*.py")
     mim = list_tracked("configs", "tools", "checkpoints", "model-index.yml")
     assert files == package | {f"mmresizer/.mim/{name}" for name in mim}
 
@@ -334,7 +335,8 @@ def test_extras(wheel):
     metadata = archive.read(name).decode()
     extras = set(re.findall("Provides-Extra: (.*)", metadata))
     assert extras == {
-        "onedl", "openmmlab", "detection", "onnx", "optional", "tests",
+        "onedl", "openmmlab", "detection", "onnx", "openvino", "optional", "serve",
+        "tests",
     }  # fmt: skip
     core = re.findall("Requires-Dist: ([^;\n]*)$", metadata, re.M)
     assert "torch>=2.6" in core

@@ -3,6 +3,8 @@
 import ast
 import re
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +13,15 @@ from conftest import ROOT
 REQUIREMENTS = ROOT / "requirements"
 # Import name -> distribution, where they differ.
 DISTRIBUTIONS = {
+    "async_batcher": "async-batcher",
     "PIL": "pillow",
     "cv2": "opencv-python",
     "mmcv": "onedl-mmcv",
     "mmdet": "onedl-mmdetection",
     "mmengine": "onedl-mmengine",
     "mmpretrain": "onedl-mmpretrain",
+    "prometheus_client": "prometheus-client",
+    "prometheus_fastapi_instrumentator": "prometheus-fastapi-instrumentator",
     "yaml": "pyyaml",
 }
 
@@ -60,9 +65,15 @@ def collect(*patterns):
 
 
 CORE = read_requirements("runtime") | read_requirements("onedl")
-EXTRAS = CORE.union(*(read_requirements(e) for e in ("detection", "onnx", "optional")))
+EXTRAS = CORE.union(
+    *(
+        read_requirements(extra)
+        for extra in ("detection", "onnx", "openvino", "optional", "serve")
+    )
+)
 # Modules that are imported only where MMDetection is.
 WITH_MMDET = {"onedl-mmdetection", "pycocotools"}
+SERVER = Path("mmresizer/deploy/serving.py")
 
 
 def test_finds_imports():
@@ -73,8 +84,10 @@ def test_finds_imports():
 
 def test_the_package_and_tools():
     found = collect("mmresizer/**/*.py", "tools/**/*.py", "projects/**/*.py")
-    ours = {"mmresizer", "projects"}
+    ours = {"mmresizer", "mmresizer_client", "projects"}
     missing = {n: f for n, f in found[True].items() if n not in CORE | WITH_MMDET}
+    # Nothing but `serve` imports this module.
+    missing = {n: f for n, f in missing.items() if f != SERVER}
     assert missing.keys() <= ours, missing
     missing = {n: f for n, f in found[False].items() if n not in EXTRAS}
     assert missing.keys() <= ours, missing
@@ -86,10 +99,23 @@ def test_the_tests():
     ours = {path.stem.lower() for path in ROOT.glob("tests/**/*.py")}
     for names in found.values():
         missing = {n: f for n, f in names.items() if n not in declared | ours}
-        assert missing.keys() <= {"mmresizer", "projects"}, missing
+        assert missing.keys() <= {"mmresizer", "mmresizer_client", "projects"}, missing
 
 
-@pytest.mark.parametrize("name", ["runtime", "onedl", "optional", "tests", "detection"])
+def test_the_client():
+    project = tomllib.loads((ROOT / "mmresizer_client/pyproject.toml").read_text())
+    declared = {name.lower() for name in project["project"]["dependencies"]}
+    found = collect("mmresizer_client/*.py")
+    imported = found[True].keys() | found[False].keys()
+    # The same module, without windows.
+    imported = {name.replace("-python", "-python-headless") for name in imported}
+    assert imported == declared
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["runtime", "onedl", "onnx", "openvino", "optional", "serve", "tests", "detection"],
+)
 def test_the_lock_has_all(name):
     """What has to be installed for the tests has a tested version."""
     assert read_requirements(name) <= read_requirements("lock")

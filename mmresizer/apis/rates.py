@@ -16,7 +16,6 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmresizer.deploy.calibration import find_pixel_range
-from mmresizer.deploy.codecs import Codec
 from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import (
@@ -29,6 +28,7 @@ from mmresizer.utils import InputError
 from mmresizer.utils.files import make_folder, writing
 from mmresizer.utils.machine import describe_machine
 from mmresizer.utils.tables import make_table, show_size, write_csv
+from mmresizer_client.codecs import Codec
 
 from .testing import build_test, take_numbers
 

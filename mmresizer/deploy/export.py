@@ -49,7 +49,7 @@ def export_model(
         part (str): "resizer"; "backbone", which is all behind the resizer; or "whole",
             the default. Of a detector only the resizer can be exported.
         format (str): "onnx", the default, which needs onnx, onnxscript and onnxruntime;
-            "torch-export" or "torchscript".
+            "torch-export", "torchscript", or "openvino", which needs openvino.
         checkpoint (str | os.PathLike, optional): Weights. A config needs them; for a
             model of the zoo they replace its own.
         uint8 (bool): Whether the input is RGB images, uint8, which the file normalises.
@@ -105,12 +105,17 @@ def export_model(
 
 
 def publish(file: Path, card: dict, folder: Path) -> None:
-    """Moves a program that is complete to a folder, with its card beside it."""
+    """Moves a program that is complete to a folder, with its card beside it.
+
+    So are files of the same name with another suffix, which belong to it.
+    """
     card_file = file.with_name(f"{file.name}.json")
     card_file.write_text(
         json.dumps({**card, "sha256": file_digest(file)}, indent=2) + "\n"
     )
-    for path in (card_file, file):
+    for path in sorted(
+        file.parent.glob(f"{file.stem}.*"), key=lambda path: path == file
+    ):
         path.replace(folder / path.name)
 
 
@@ -153,7 +158,12 @@ def _run_model(part: Part, images: Tensor) -> Tensor:
 @torch.no_grad()
 def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
     """Compares a file with the model at all sizes."""
-    run = chosen.load(path)
+    try:
+        run = chosen.load(path)
+    except Exception as e:  # runtimes raise anything
+        raise InputError(
+            f"the program in {name} does not load ({describe_error(e):.300})"
+        ) from e
     generator = torch.Generator().manual_seed(1)
     count, *sides = part.sizes[0]
     first = show_size((count, part.channels, *sides))
@@ -174,7 +184,7 @@ def _check(chosen: Format, part: Part, path: Path, name: str) -> list[dict]:
         if not error <= part.tolerance:
             raise InputError(
                 f"the program in {name} differs from the model by {error:.3g} of its "
-                f"{part.measure} for images of shape {shape}, and {part.tolerance:g} "
+                f"largest value for images of shape {shape}, and {part.tolerance:g} "
                 f"is accepted{hint}"
             )
         checks.append({"images": [*images.shape], "relative_error": error})
@@ -224,7 +234,7 @@ def _describe_ends(
             "shape": ["N", output.shape[1], *size]
             if name == "resizer"
             else ["N", *output.shape[1:]],
-            "type": str(output.dtype).removeprefix("torch."),
+            "type": str(part.find_type(output)).removeprefix("torch."),
             "values": small
             if name == "resizer"
             else f"what {head} gives, before a softmax or a sigmoid",

@@ -145,6 +145,33 @@ def _read_script_card(path: Path) -> dict:
     return json.loads(files[CARD])
 
 
+def _write_openvino(part: Part, images: Tensor, card: dict, path: Path) -> None:
+    import openvino
+
+    with quiet():
+        # OpenVINO interpolates without antialias what it reads from ONNX.
+        traced = torch.jit.trace(part.module, images, check_trace=False)
+        model = openvino.convert_model(traced, example_input=images)
+    model.input(0).get_tensor().set_names({INPUT})
+    model.output(0).get_tensor().set_names({OUTPUT})
+    model.set_rt_info(json.dumps(card), [CARD])
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _load_openvino(path: Path) -> Callable[[Tensor], Tensor]:
+    import openvino
+
+    # Some processors would compute in bfloat16.
+    model = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda x: torch.from_numpy(model(x.numpy())[0])
+
+
+def _read_openvino_card(path: Path) -> dict:
+    import openvino
+
+    return json.loads(openvino.Core().read_model(path).get_rt_info([CARD]).value)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps back what exporters say about their own code."""
@@ -174,6 +201,14 @@ FORMATS = {
     ),
     "torchscript": Format(
         ".torchscript", (), _write_script, _load_script, _read_script_card
+    ),
+    # The weights are in a file of their own, `.bin`.
+    "openvino": Format(
+        ".xml",
+        ("openvino",),
+        _write_openvino,
+        _load_openvino,
+        _read_openvino_card,
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +27,10 @@ _SMALLEST_SIDE = 32  # for a backbone; a resizer alone gives two pixels
 _SMALLEST_INPUT = 8
 # Largest difference from the model, over the largest value that the model gives.
 _TOLERANCE = 1e-4
-# Where a value is rounded, one that lies between two levels may go either way: of the
-# levels so many may differ, by one, and what a backbone makes of them by so much.
+# Where a value lies between two levels, it may go either way: what a backbone makes of
+# them may differ by so much.
 _TOLERANCE_OF_ROUNDING = 1e-2
+_MAX_LEVEL = 255
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,14 @@ class Part:
             resizer with an ``output_range`` gives levels, uint8, which the backbone
             takes.
         reference (Callable): Maps the same tensor to what the part has to give, by the
-            model itself.
+            model itself. Levels are not rounded.
         sizes (list[tuple[int, int, int]]): Five numbers of images, heights and widths
             to check. The first one is for the export.
         dynamic (tuple[int, ...]): The axes of the images whose length may differ.
         channels (int): Number of channels of the images.
         uint8 (bool): Whether the images are uint8, instead of floating point.
-        rounds (bool): Whether the part has a resizer that rounds.
+        gives_levels (bool): Whether the module gives levels.
+        rounds_inside (bool): Whether there is a backbone behind a resizer that rounds.
     """
 
     module: nn.Module
@@ -55,30 +58,30 @@ class Part:
     dynamic: tuple[int, ...]
     channels: int
     uint8: bool
-    rounds: bool
+    gives_levels: bool
+    rounds_inside: bool
 
     def measure_error(self, output: Tensor, expected: Tensor) -> float:
         """Returns how far outputs are from what the part has to give.
 
-        Of levels, the share that differs by one; infinity, if any differs by more.
-        Otherwise the largest difference over the largest value.
+        It is the largest difference over the largest value. Of levels it is what
+        rounding does not explain.
         """
-        if output.shape != expected.shape or output.dtype != expected.dtype:
+        if output.shape != expected.shape or output.dtype != self.find_type(expected):
             return math.inf
-        difference = (output.double() - expected.double()).abs()
-        if expected.dtype == torch.uint8:
-            return math.inf if difference.max() > 1 else float(difference.mean())
-        return float(difference.max()) / (float(expected.abs().max()) or 1.0)
+        difference = float((output.double() - expected.double()).abs().max())
+        if self.gives_levels:
+            return max(0.0, difference - 0.5) / _MAX_LEVEL
+        return difference / (float(expected.abs().max()) or 1.0)
 
-    @property
-    def measure(self) -> str:
-        """What the error is a share of, in words."""
-        return "largest value, or of its levels" if self.rounds else "largest value"
+    def find_type(self, expected: Tensor) -> torch.dtype:
+        """Returns the type of what the module gives."""
+        return torch.uint8 if self.gives_levels else expected.dtype
 
     @property
     def tolerance(self) -> float:
         """The error that is accepted."""
-        return _TOLERANCE_OF_ROUNDING if self.rounds else _TOLERANCE
+        return _TOLERANCE_OF_ROUNDING if self.rounds_inside else _TOLERANCE
 
     def make_images(self, size: tuple[int, int, int], generator: Any) -> Tensor:
         """Makes random images of a size."""
@@ -130,7 +133,9 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         run = without_resizer(model)
         before = None if eight_bit is None else _Decode(eight_bit)
     elif part == "resizer" and eight_bit is not None:
-        after = _Encode(eight_bit)
+        resizer = deepcopy(resizer)
+        resizer.eight_bit = None
+        run, after = resizer, _Encode(eight_bit)
 
     def reference(images: Tensor) -> Tensor:
         if uint8:
@@ -138,7 +143,7 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         elif before is not None:
             images = before(images)
         output = run(images)
-        return output if after is None else after(output)
+        return output if eight_bit is None or after is None else eight_bit.scale(output)
 
     module = nn.Sequential(*(step for step in (before, run, after) if step is not None))
     if is_behind and resizer.output_size is not None:
@@ -153,7 +158,8 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         dynamic,
         channels,
         uint8=before is not None,
-        rounds=eight_bit is not None and not is_behind,
+        gives_levels=after is not None,
+        rounds_inside=eight_bit is not None and part == "whole",
     )
 
 

@@ -148,6 +148,8 @@ def _describe_resizer(resizer: dict) -> str:
             parts.append("zero_init")
         if resizer.get("norm_cfg", {}) is None:
             parts.append("no norm")
+        if resizer.get("output_range"):
+            parts.append("8 bits")
         return ", ".join(parts)
     kind = resizer.get("interpolation", "bilinear")
     return f"antialiased {kind}" if resizer.get("antialias") else kind

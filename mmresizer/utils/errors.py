@@ -1,11 +1,26 @@
-"""Errors of the input, and the messages that users read."""
+"""Errors of the input, and checks of arguments."""
 
-import os
-import sys
-import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from io import TextIOWrapper
+from collections.abc import Iterable
+
+# Defined where torch is not needed.
+from mmresizer_client.errors import (
+    InputError,
+    describe_error,
+    exit_on_input_error,
+    one_line,
+)
+
+__all__ = [
+    "HOW_TO_INSTALL_MMDET",
+    "InputError",
+    "check_bool",
+    "check_choice",
+    "check_int",
+    "check_keys",
+    "describe_error",
+    "exit_on_input_error",
+    "one_line",
+]
 
 # For messages.
 HOW_TO_INSTALL_MMDET = (
@@ -14,13 +29,6 @@ HOW_TO_INSTALL_MMDET = (
     "`MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir "
     "--force-reinstall --no-deps onedl-mmcv`"
 )
-
-
-class InputError(ValueError):
-    """The input (config, argument, image or checkpoint) is at fault, not the code.
-
-    The message is one sentence that names the offending value and what is accepted.
-    """
 
 
 def check_int(name: str, value: object, least: int) -> None:
@@ -66,51 +74,3 @@ def check_keys(what: str, keys: Iterable[str], accepted: Iterable[str]) -> None:
             raise InputError(
                 f"{what} has an unknown key {key!r}; accepted are {', '.join(names)}"
             )
-
-
-def one_line(error: BaseException) -> str:
-    """Returns what an exception says, without line breaks."""
-    return " ".join(str(error).split())
-
-
-def describe_error(error: BaseException) -> str:
-    """Returns the type of an exception and what it says, without line breaks.
-
-    One that says nothing is described by the function that raised it.
-    """
-    reason = one_line(error)
-    if not reason and (frames := [*traceback.walk_tb(error.__traceback__)]):
-        frame, line = frames[-1]
-        code = frame.f_code
-        reason = f"raised by {code.co_qualname}, {code.co_filename}, line {line}"
-    return f"{type(error).__name__}: {reason}"
-
-
-@contextmanager
-def exit_on_input_error(interrupted: str = "interrupted") -> Iterator[None]:
-    """Ends the program with one sentence, and status 1, when the input is at fault.
-
-    When the user interrupts it, the sentence is ``interrupted`` and the status 130. Any
-    other exception is a bug and passes with its traceback. In a distributed job each
-    process prints its own sentence, since the fault may be on its machine alone.
-    ``MMRESIZER_DEBUG=1`` in the environment brings the traceback back.
-    """
-    # Names of files need not be UTF-8.
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
-        sys.exit(130)
-    except (InputError, OSError) as e:
-        if os.environ.get("MMRESIZER_DEBUG", "0") != "0":
-            raise
-        # The worker process of a data loader sends its traceback as the message. The
-        # sentence is the last line, behind the name of the exception.
-        message = str(e).strip()
-        if "Original Traceback" in message:
-            message = message.splitlines()[-1].partition(": ")[2]
-        rank = f"[rank {os.environ['RANK']}] " if "RANK" in os.environ else ""
-        print(f"{rank}error: {message}", file=sys.stderr)
-        sys.exit(1)

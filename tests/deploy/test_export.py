@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from interpolations import INTERPOLATIONS
+from small_classifiers import MEAN, STD, build_classifier
 from torch import nn
 
 from mmresizer.deploy import FORMATS, PARTS, export_model, read_card
@@ -16,37 +17,6 @@ from mmresizer.deploy import export as export_module
 from mmresizer.models import InterpolationResizer, LearnedResizer, MULLERResizer
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
-
-MEAN, STD = [120.0, 110.0, 100.0], [50.0, 60.0, 70.0]
-SMALL = dict(output_size=16, mid_channels=4)
-
-
-def build(to_rgb=True, seed=0, **resizer):
-    """A small classifier in eval mode whose norms have statistics of their own."""
-    torch.manual_seed(seed)
-    resizer = dict(type="mmresizer.LearnedResizer") | (resizer or SMALL)
-    if resizer["type"] == "mmresizer.LearnedResizer":
-        resizer.setdefault("mid_channels", 4)
-    model = MODELS.build(
-        dict(
-            type="mmresizer.ResizerClassifier",
-            resizer=resizer,
-            backbone=dict(
-                type="ResNet_CIFAR",
-                depth=18,
-                base_channels=4,
-                in_channels=resizer.get("out_channels", 3),
-            ),
-            neck=dict(type="GlobalAveragePooling"),
-            head=dict(type="LinearClsHead", num_classes=3, in_channels=32),
-            data_preprocessor=dict(mean=MEAN, std=STD, to_rgb=to_rgb),
-        )
-    )
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.1, 0.1)
-            module.running_var.uniform_(0.5, 2)
-    return model.eval()
 
 
 def run(file, images):
@@ -64,9 +34,10 @@ def close(actual, expected):
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("part", PARTS)
 def test_gives_what_the_model_gives(part, format, tmp_path):
-    model = build()
+    model = build_classifier()
     file = export_model(model, tmp_path, part, format)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *([f"resizerclassifier_{part}.bin"] if format == "openvino" else []),
         f"resizerclassifier_{part}{FORMATS[format].suffix}",
         f"resizerclassifier_{part}{FORMATS[format].suffix}.json",
     ]
@@ -84,7 +55,7 @@ def test_gives_what_the_model_gives(part, format, tmp_path):
 def test_bytes_between_the_parts(to_rgb, format, tmp_path):
     """Levels from one file to the other give what the model gives."""
     low, high = [-2.5, -3.0, -2.0], [2.0, 2.5, 3.5]
-    model = build(to_rgb, output_size=16, output_range=(low, high))
+    model = build_classifier(to_rgb, output_size=16, output_range=(low, high))
     files = [
         export_model(model, tmp_path, part, format, uint8=part == "resizer")
         for part in ("resizer", "backbone", "whole")
@@ -115,7 +86,7 @@ def test_bytes_between_the_parts(to_rgb, format, tmp_path):
 
 
 def test_parts_with_more_channels_between_them(tmp_path):
-    model = build(output_size=16, out_channels=5, output_range=(-3, 3))
+    model = build_classifier(output_size=16, out_channels=5, output_range=(-3, 3))
     files = [
         export_model(model, tmp_path, part, "torch-export")
         for part in ("resizer", "backbone")
@@ -141,7 +112,7 @@ def test_checks_levels(output, is_wrong, tmp_path, monkeypatch):
     right = FORMATS["torchscript"]
     wrong = right._replace(load=lambda path: lambda x: output(right.load(path)(x)))
     monkeypatch.setitem(export_module.FORMATS, "torchscript", wrong)
-    model = build(output_size=16, output_range=(-3, 3))
+    model = build_classifier(output_size=16, output_range=(-3, 3))
     if is_wrong:
         with pytest.raises(InputError, match="differs from the model by"):
             export_model(model, tmp_path, "resizer", "torchscript")
@@ -153,7 +124,7 @@ def test_checks_levels(output, is_wrong, tmp_path, monkeypatch):
 @pytest.mark.parametrize("to_rgb", [True, False])
 @pytest.mark.parametrize("part", ["resizer", "whole"])
 def test_normalises_pixels_as_numpy_does(part, to_rgb, tmp_path):
-    model = build(to_rgb)
+    model = build_classifier(to_rgb)
     file = export_model(model, tmp_path, part, "torch-export", uint8=True)
     rgb = np.random.default_rng(0).integers(0, 256, (2, 3, 33, 41), np.uint8)
     # The config's numbers are in the order of the channels that the backbone sees.
@@ -177,8 +148,15 @@ def test_all_resizers(resizer, interpolation, antialias, size, format, tmp_path)
     kwargs = dict(interpolation=interpolation, antialias=antialias, **size)
     module = resizer(**kwargs).eval()
     model = nn.Sequential(module)
+    fault = None
     if (interpolation, format) == ("area", "torch-export") and "scale_factor" in size:
-        with pytest.raises(InputError, match="cannot be exported to torch-export"):
+        fault = "cannot be exported to torch-export"
+    elif format == "openvino" and interpolation == "nearest":
+        fault = "cannot be exported to openvino"
+    elif format == "openvino" and resizer is MULLERResizer:
+        fault = "in openvino does not load"
+    if fault:
+        with pytest.raises(InputError, match=fault):
             export_model(model, tmp_path, "resizer", format)
         assert not any(tmp_path.iterdir())
         return
@@ -211,7 +189,7 @@ def test_models_of_timm(tmp_path):
 
 
 def test_card(tmp_path):
-    model = build(output_size=16)
+    model = build_classifier(output_size=16)
     model._dataset_meta = {"classes": ("a", "b", "c")}
     file = export_model(model, tmp_path, "resizer", uint8=True)
     card = json.loads((tmp_path / f"{file.name}.json").read_text())
@@ -232,7 +210,7 @@ def test_card(tmp_path):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_card_is_in_the_file(format, tmp_path):
-    model = build()
+    model = build_classifier()
     file = export_model(model, tmp_path, "resizer", format)
     card = json.loads((tmp_path / f"{file.name}.json").read_text())
     inside = read_card(file)
@@ -245,7 +223,7 @@ def test_card_is_in_the_file(format, tmp_path):
 
 
 def test_model_stays_as_it_is(tmp_path):
-    model = build().train()
+    model = build_classifier().train()
     model.backbone.eval()  # frozen
     before = deepcopy(model.state_dict())
     export_model(model, tmp_path, "whole", "torch-export", uint8=True)
@@ -268,7 +246,7 @@ def test_writes_nothing_that_is_wrong(output, sentence, tmp_path, monkeypatch):
     monkeypatch.setitem(export_module.FORMATS, "torchscript", wrong)
     (tmp_path / "resizerclassifier_whole.torchscript").write_text("older")
     with pytest.raises(InputError, match=f"{sentence}.*nothing is written"):
-        export_model(build(), tmp_path, "whole", "torchscript")
+        export_model(build_classifier(), tmp_path, "whole", "torchscript")
     (only,) = tmp_path.iterdir()
     assert only.read_text() == "older"
 
@@ -288,7 +266,7 @@ def test_writes_nothing_that_is_wrong(output, sentence, tmp_path, monkeypatch):
 )
 def test_refuses(arguments, sentence, tmp_path):
     with pytest.raises(InputError, match=sentence):
-        export_model(build(), tmp_path / "out", **arguments)
+        export_model(build_classifier(), tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
 
 
@@ -310,7 +288,7 @@ def test_names_a_package_that_is_missing(tmp_path, monkeypatch):
     lacking = FORMATS["onnx"]._replace(packages=("onnx", "absent-package"))
     monkeypatch.setitem(export_module.FORMATS, "onnx", lacking)
     with pytest.raises(InputError, match=r"needs absent-package.*pip install onnx abs"):
-        export_model(build(), tmp_path / "out")
+        export_model(build_classifier(), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +299,7 @@ def test_names_a_package_that_is_missing(tmp_path, monkeypatch):
     ],
 )
 def test_refuses_models(change, sentence, tmp_path):
-    model = build()
+    model = build_classifier()
     change(model)
     with pytest.raises(InputError, match=sentence):
         export_model(model, tmp_path / "out", "whole", "torchscript")
@@ -330,7 +308,7 @@ def test_refuses_models(change, sentence, tmp_path):
 
 def test_a_backbone_of_one_size_behind_a_scale_factor(tmp_path):
     """Its last layer takes maps of one size."""
-    model = build(scale_factor=0.5)
+    model = build_classifier(scale_factor=0.5)
     model.neck = nn.Flatten()
     model.head.fc = nn.Linear(32 * 8 * 12, 3)
     model.eval()
@@ -343,11 +321,11 @@ def test_reads_the_cards_of_its_own_files_alone(tmp_path):
     torch.jit.trace(nn.Identity(), torch.rand(1)).save(tmp_path / "a.torchscript")
     with pytest.raises(InputError, match=r"a.torchscript' has no model card"):
         read_card(tmp_path / "a.torchscript")
-    with pytest.raises(InputError, match=r"must end in .onnx, .pt2, .torchscript, got"):
+    with pytest.raises(InputError, match=r"must end in .onnx, .*, .xml, got"):
         read_card(tmp_path / "a.pth")
 
 
 def test_the_folder_may_not_be_a_file(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(InputError, match=r"the folder '.*out' is a file"):
-        export_model(build(), tmp_path / "out", "resizer", "torchscript")
+        export_model(build_classifier(), tmp_path / "out", "resizer", "torchscript")

@@ -99,11 +99,12 @@ def test_names_in_upper_case():
 
 
 def test_a_damaged_index_is_a_warning_at_import(run, tmp_path):
-    shutil.copytree(
-        ROOT / "mmresizer",
-        tmp_path / "mmresizer",
-        ignore=shutil.ignore_patterns(".mim"),
-    )
+    for package in ("mmresizer", "mmresizer_client"):
+        shutil.copytree(
+            ROOT / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns(".mim", "node_modules"),
+        )
     code = "import mmresizer; print(mmresizer.__file__)"
     status, output = run(
         sys.executable, "-c", code, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}

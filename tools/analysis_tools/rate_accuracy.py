@@ -4,8 +4,9 @@ import argparse
 
 from mmresizer.apis.rates import measure_rates
 from mmresizer.config.loading import load_named_config
-from mmresizer.deploy.codecs import ACCEPTED, Codec, parse_codec
 from mmresizer.utils import InputError, exit_on_input_error
+
+from mmresizer_client.codecs import ACCEPTED, Codec, parse_codec
 
 
 def codec(name: str) -> Codec:

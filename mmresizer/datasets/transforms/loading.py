@@ -1,6 +1,5 @@
 """Loading of images that finds damaged files and avoids needless decoding."""
 
-import io
 import os
 
 import mmcv
@@ -8,11 +7,12 @@ import numpy as np
 from mmcv.image.io import imread_flags
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 from mmengine import fileio
-from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mmresizer.registry import TRANSFORMS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_choice, check_int, one_line
+from mmresizer_client.images import decode_image
 
 # EXIF orientations that turn an image by 90 degrees.
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -127,41 +127,6 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         return results
 
     def _decode(self, content: bytes) -> np.ndarray:
-        with Image.open(io.BytesIO(content)) as image:
-            if self.min_size is not None:
-                # Only JPEG files have lower scales.
-                image.draft(None, (self.min_size, self.min_size))
-            if not self.color_type.endswith("ignore_orientation"):
-                ImageOps.exif_transpose(image, in_place=True)
-            rgb = _reduce_depth(image, content).convert("RGB")
+        turns = not self.color_type.endswith("ignore_orientation")
+        rgb = decode_image(content, self.min_size, turns)
         return np.array(rgb.convert("L")) if self.is_grey else np.array(rgb)[..., ::-1]
-
-
-def _reduce_depth(image: Image.Image, content: bytes) -> Image.Image:
-    """Returns an image of 8 bits or fewer, which may be the image itself.
-
-    Raises:
-        ValueError: If the range of its pixels is unknown, or Pillow reads them wrongly.
-    """
-    bits, is_negative, is_misread = 16, False, False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tags = image.tag_v2
-        bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
-        is_negative = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-        planes = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
-        is_misread = planes and bits > 8 and image.info.get("compression") == "raw"
-    elif image.format == "JPEG2000" and image.mode != "I;16":
-        # The marker segment SIZ says the bits of each channel, less one. Of more than
-        # 8 bits white becomes black.
-        is_misread = content[content.index(b"\xff\x4f\xff\x51") + 42] & 0x7F > 7
-    if is_misread:
-        raise ValueError(
-            f"Pillow misreads {image.format} files of more than 8 bits a colour that "
-            "are stored like this; imdecode_backend='cv2' reads them"
-        )
-    if not image.mode.startswith(("I", "F")):
-        return image
-    if not image.mode.startswith("I;16") and (image.mode, image.format) != ("I", "PPM"):
-        raise ValueError(f"pixels of mode {image.mode!r}, which have no known range")
-    grey = (np.asarray(image) * (255 / (2**bits - 1))).round().astype(np.uint8)
-    return Image.fromarray(255 - grey if is_negative else grey)

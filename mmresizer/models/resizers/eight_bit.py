@@ -57,7 +57,7 @@ class EightBit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rounds maps of shape (N, C, H, W); their type stays."""
-        z = self._scale(x)
+        z = self.scale(x)
         levels = z.round()
         if torch.is_grad_enabled():
             levels = levels.detach() + (z - z.detach())
@@ -65,14 +65,15 @@ class EightBit(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Returns the levels of maps of shape (N, C, H, W), uint8."""
-        return self._scale(x).round().to(torch.uint8)
+        return self.scale(x).round().to(torch.uint8)
 
     def decode(self, levels: Tensor) -> Tensor:
         """Returns the values of levels of shape (N, C, H, W), float32."""
         return levels.float() * self.step + self.low
 
-    def _scale(self, x: Tensor) -> Tensor:
-        """Maps low to 0 and high to 255, in float32: bfloat16 has too few digits."""
+    def scale(self, x: Tensor) -> Tensor:
+        """Returns levels before they are rounded, of the same shape, float32."""
+        # bfloat16 has too few digits.
         return ((x.float() - self.low) / self.step).clamp(0, _MAX_LEVEL)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmresizer.deploy.codecs import Codec, parse_codec
 from mmresizer.utils import InputError
+from mmresizer_client.codecs import Codec, parse_codec
 
 LOSSLESS = ["raw", "png", "webp", "png+planes", "webp+planes"]
 LOSSY = ["webp-80", "jpeg-90", "webp-80+planes", "jpeg-90+planes"]

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmresizer.utils import InputError
-from mmresizer.utils.errors import describe_error
+from .errors import InputError, describe_error
 
 ACCEPTED = (
     "raw, png, webp (without loss), webp-QUALITY or jpeg-QUALITY with a quality from 1 "
