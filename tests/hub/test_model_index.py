@@ -42,7 +42,7 @@ def test_lists_the_configs_of_the_repository():
     names = {path.stem for path in (ROOT / "configs").glob("[!_]*/*.py")}
     assert {model.name for model in list_models()} == names
     assert all(model.config.is_file() for model in list_models())
-    assert [m.name for m in list_models("resizer*fine-textures*")] == [NAME]
+    assert [m.name for m in list_models("resizer*xb32_fine-textures*")] == [NAME]
 
 
 def test_weights_beside_the_package_need_no_network(monkeypatch):
@@ -207,7 +207,7 @@ def test_command_line(run, zoo_command, tmp_path):
     status, output = run(*command)
     assert status == 0
     lines = [line for line in output.splitlines() if "fine-textures" in line]
-    assert len(lines) == 3
+    assert len(lines) == 4
     (learned,) = (line for line in lines if line.startswith("resizer"))
     assert learned.split() == [NAME, "100.0", "2.9", "MB", "FineTextures"]
     status, output = zoo_command("show", NAME)
