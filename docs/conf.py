@@ -33,6 +33,8 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 
 autoapi_dirs = [str(ROOT / "mmresizer"), str(ROOT / "mmresizer_client")]
+# It does not follow a name from one of the two packages into the other.
+suppress_warnings = ["autoapi.python_import_resolution"]
 autoapi_ignore = ["*/.mim/*"]
 autoapi_root = "api"
 autoapi_add_toctree_entry = False

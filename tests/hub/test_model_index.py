@@ -208,7 +208,7 @@ def test_command_line(run, zoo_command, tmp_path):
     assert status == 0
     lines = [line for line in output.splitlines() if "fine-textures" in line]
     assert len(lines) == 4
-    (learned,) = (line for line in lines if line.startswith("resizer"))
+    (learned,) = (line for line in lines if line.startswith(f"{NAME} "))
     assert learned.split() == [NAME, "100.0", "2.9", "MB", "FineTextures"]
     status, output = zoo_command("show", NAME)
     assert status == 0
