@@ -38,6 +38,7 @@ from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import check_int
 from mmresizer_client import Codec, ExportedModel, Pipeline, parse_codec
 
 from .calibration import find_pixel_range
@@ -66,7 +67,11 @@ class Limits:
         photo_pixels (int): Height times width of a photograph. Defaults to 50 million.
         seconds (float): For a request, its body and its answer each. Defaults to 10.
         waiting (int): Requests that wait for the backbone. Defaults to 256.
-        batch_size (int): Images that the backbone gets at once. Defaults to 32.
+        batch_size (int): Images that the backbone gets at once, at most; 2 or more.
+            Defaults to 32.
+
+    Raises:
+        InputError: If ``batch_size`` is below 2.
     """
 
     photo_bytes: int = 20_000_000
@@ -74,6 +79,10 @@ class Limits:
     seconds: float = 10
     waiting: int = 256
     batch_size: int = 32
+
+    def __post_init__(self):
+        """Checks the size of batches, of which the batcher takes no other."""
+        check_int("batch_size", self.batch_size, 2)
 
 
 class Split:
