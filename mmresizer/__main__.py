@@ -53,7 +53,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="where the parts are exported (default: work_dirs/serve/NAME)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=positive_int, default=8000)
+    parser.add_argument(
+        "--port", type=positive_int, default=8000, help="default: %(default)s"
+    )
     parser.add_argument(
         "--open", action="store_true", help="open the page in a browser"
     )
@@ -65,19 +67,18 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="pictures for the page",
     )
     for name, what in (
-        ("photo-bytes", "of a photograph's file"),
-        ("photo-pixels", "of a photograph"),
-        ("seconds", "for a request's body, and for its answer"),
-        ("waiting", "requests that wait"),
-        ("batch-size", "images that the backbone gets at once"),
+        ("photo-bytes", "bytes of a photograph's file (default: 20000000)"),
+        ("photo-pixels", "pixels of a photograph (default: 50000000)"),
+        ("seconds", "for a request's body, and for its answer (default: 10)"),
+        ("waiting", "requests that wait (default: 256)"),
+        ("batch-size", "images that the backbone gets at once (default: 32)"),
     ):
-        parser.add_argument(
-            f"--max-{name}", type=positive_int, metavar="N", help=f"limit: {what}"
-        )
+        parser.add_argument(f"--max-{name}", type=positive_int, metavar="N", help=what)
 
 
 def _serve(args: argparse.Namespace) -> None:
     try:
+        from mmresizer.datasets.transforms.loading import read_image_size
         from mmresizer.deploy.serving import Limits, export_split, serve
     except ImportError as e:
         raise InputError(
@@ -88,10 +89,15 @@ def _serve(args: argparse.Namespace) -> None:
         field.name: getattr(args, f"max_{field.name}") for field in fields(Limits)
     }
     for sample in args.samples:
-        if not Path(sample).is_file():
-            raise InputError(f"the sample {sample!r} is no file")
+        read_image_size(sample)
     folder = Path(args.model)
-    if not folder.is_dir():
+    if folder.is_dir():
+        if args.checkpoint:
+            raise InputError(
+                f"the parts in {args.model!r} have their weights, but got the "
+                f"checkpoint {args.checkpoint!r}"
+            )
+    else:
         folder = Path(args.out or f"work_dirs/serve/{folder.stem}")
         export_split(args.model, folder, args.checkpoint)
         print(f"exported to {folder}, which serve takes, too")

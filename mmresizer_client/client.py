@@ -50,11 +50,20 @@ class Client:
     def __init__(self, url: str, codec: str = "webp+planes", timeout: float = 10):
         import requests
 
+        if not url.startswith(("http://", "https://")):
+            raise InputError(
+                f"the address of a server must begin with http:// or https://, but got "
+                f"{url!r}"
+            )
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
         self._codec = parse_codec(codec)
-        self.resizer = ExportedModel(self._ask("GET", "/resizer.onnx"), "resizer")
+        content = self._ask("GET", "/resizer.onnx")
+        try:
+            self.resizer = ExportedModel(content, "resizer")
+        except InputError as e:
+            raise InputError(f"{url!r} is no server of mmresizer: {e}") from e
         self.resizer.check_split()
         self._pipeline = Pipeline(self.resizer.card["test_pipeline"])
 
@@ -79,6 +88,10 @@ class Client:
             return self.resizer.resize(self._pipeline(image))
         try:
             return self.resizer.resize(self._pipeline(Path(image).read_bytes()))
+        except TypeError as e:
+            raise InputError(
+                f"an image must be a path, or bytes, but got a {type(image).__name__}"
+            ) from e
         except OSError as e:
             raise InputError(
                 f"cannot read the image {str(image)!r} ({e.strerror})"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .errors import InputError, describe_error
 
@@ -133,6 +133,8 @@ class Codec:
                 pixels = np.array(file.convert(mode))
         except InputError:
             raise
+        except UnidentifiedImageError as e:  # its text names a buffer
+            raise InputError(f"the bytes are no {self.format} image") from e
         except Exception as e:  # Pillow raises many kinds on broken files
             raise InputError(
                 f"the bytes are no complete {self.format} image ({describe_error(e)})"

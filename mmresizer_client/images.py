@@ -35,7 +35,12 @@ def decode_image(
         InputError: If there are more pixels than accepted.
         Exception: Any of those that Pillow raises, if this is no complete image.
     """
-    with Image.open(io.BytesIO(content), formats=formats) as image:
+    try:
+        opened = Image.open(io.BytesIO(content), formats=formats)
+    except Image.DecompressionBombError as e:
+        most = max_pixels or 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise InputError(f"an image may have {most} pixels, but has more") from e
+    with opened as image:
         if max_pixels is not None and image.width * image.height > max_pixels:
             raise InputError(
                 f"an image may have {max_pixels} pixels, but this one has "

@@ -1,5 +1,6 @@
 """From an image file to the input of a resizer, as the model's config has it."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from .errors import InputError, describe_error
 from .images import decode_image
 
-_Step = Callable[[np.ndarray], np.ndarray]
+# Takes an image, and the number of pixels that it may become.
+_Step = Callable[[np.ndarray, float], np.ndarray]
 
 
 class Pipeline:
@@ -64,7 +66,8 @@ class Pipeline:
             content (bytes): An image file.
             formats (list[str] | tuple[str, ...], optional): Those accepted, as Pillow
                 calls them. All by default.
-            max_pixels (int, optional): Height times width of what is accepted.
+            max_pixels (int, optional): Height times width of what is accepted, before
+                and after it is resized.
 
         Returns:
             np.ndarray: Shape (H, W, 3), uint8, RGB.
@@ -87,7 +90,7 @@ class Pipeline:
             ) from e
         pixels = np.array(image)
         for step in self._steps:
-            pixels = step(pixels)
+            pixels = step(pixels, math.inf if max_pixels is None else max_pixels)
         return pixels
 
 
@@ -121,11 +124,18 @@ def _make_resize_edge(
         "height": lambda h, w: False,
     }[edge]
 
-    def run(image: np.ndarray) -> np.ndarray:
+    def run(image: np.ndarray, most: float) -> np.ndarray:
         h, w = image.shape[:2]
         if sets_width(h, w):
-            return resize(image, (scale, int(scale * h / w)))
-        return resize(image, (int(scale * w / h), scale))
+            size = scale, int(scale * h / w)
+        else:
+            size = int(scale * w / h), scale
+        if size[0] * size[1] > most:  # of a long thin image
+            raise InputError(
+                f"an image may have {most} pixels, but this one, {h}x{w}, becomes "
+                f"{size[1]}x{size[0]} (height x width)"
+            )
+        return resize(image, size)
 
     return run
 
@@ -140,13 +150,13 @@ def _make_resize(
         raise ValueError("keep_ratio=True")
     width, height = _read_pair(scale)
     resize = _make_resizing(backend, interpolation)
-    return lambda image: resize(image, (width, height))
+    return lambda image, _: resize(image, (width, height))
 
 
 def _make_center_crop(crop_size: int | Sequence[int]) -> _Step:
     width, height = _read_pair(crop_size)
 
-    def run(image: np.ndarray) -> np.ndarray:
+    def run(image: np.ndarray, _: float) -> np.ndarray:
         top, left = (
             max(0, round((side - wanted) / 2))
             for side, wanted in zip(image.shape, (height, width), strict=False)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import warnings
 import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from mmengine.config import Config
+from PIL import Image
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
 from requests.adapters import HTTPAdapter
@@ -39,6 +41,7 @@ from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
+from mmresizer.utils.processes import end_with_parent
 from mmresizer_client import Codec, ExportedModel, Pipeline, parse_codec
 
 from .calibration import find_pixel_range
@@ -51,6 +54,7 @@ PHOTO_FORMATS = ("JPEG", "PNG", "WEBP")
 # What a codec may add to the bytes of raw pixels.
 _OVERHEAD = 4096
 _CONNECTIONS = 4096
+_MAX_PORT = 65535
 _Top = Annotated[int, Query(ge=1)]
 _POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
@@ -339,7 +343,8 @@ def _answer_faults(app: FastAPI) -> None:
 
     @app.exception_handler(TimeoutError)
     async def of_time(_: Request, e: TimeoutError) -> JSONResponse:
-        return answer(503, "the server is too busy; try again", {"Retry-After": "1"})
+        sentence = "no answer in time: the server is too busy, or the photograph large"
+        return answer(503, sentence, {"Retry-After": "1"})
 
     @app.exception_handler(Exception)
     async def of_server(_: Request, e: Exception) -> JSONResponse:
@@ -398,6 +403,8 @@ def serve(
         InputError: If the folder does not have a model that can be served, or the
             address is taken.
     """
+    if not 1 <= port <= _MAX_PORT:
+        raise InputError(f"port must be from 1 to {_MAX_PORT}, but got {port}")
     Split(folder)  # before a process starts that could not tell
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -405,7 +412,8 @@ def serve(
             probe.bind((host, port))
         except OSError as e:
             raise InputError(
-                f"cannot listen on {host}:{port} ({e.strerror}); choose another --port"
+                f"cannot listen on {host}:{port} ({e.strerror}); choose another --host "
+                "or --port"
             ) from e
     server = Granian(
         "mmresizer",
@@ -423,8 +431,12 @@ def serve(
         log_enabled=True,
         workers_kill_timeout=round(limits.seconds) + 1,
     )
+    url = f"http://{host}:{port}"
+    print(f"page: {url}", flush=True)
+    if not RUNTIME.is_dir():
+        print(f"for the page, first: npm ci --prefix {WEB}", flush=True)
     if opens:
-        Thread(target=_open_page, args=(f"http://{host}:{port}",), daemon=True).start()
+        Thread(target=_open_page, args=(url,), daemon=True).start()
     server.serve(target_loader=partial(_load_app, folder, limits, samples))
 
 
@@ -443,4 +455,7 @@ def _load_app(
     samples: Sequence[str | os.PathLike],
     target: str,
 ) -> FastAPI:
+    Thread(target=end_with_parent, daemon=True).start()
+    # Pixels have a limit of ours.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     return create_app(folder, limits, samples)

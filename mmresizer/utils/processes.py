@@ -90,7 +90,7 @@ def _kill_processes() -> None:
 def _call(function: Callable[..., Any], arguments: tuple, log: str) -> None:
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     multiprocessing.set_start_method(None, force=True)  # mmengine takes its own
     with open(log, "a", buffering=1) as file, redirect_stdout(file):  # line by line
         os.dup2(file.fileno(), 1)
@@ -98,7 +98,8 @@ def _call(function: Callable[..., Any], arguments: tuple, log: str) -> None:
         function(*arguments)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Waits for the end of the process that started this one, and ends it, too."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

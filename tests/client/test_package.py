@@ -55,6 +55,12 @@ def test_command_says_what_is_wrong(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://a", ""])
+def test_addresses_are_checked(url):
+    with pytest.raises(mmresizer_client.InputError, match="must begin with http"):
+        mmresizer_client.Client(url)
+
+
 @pytest.mark.parametrize("codec", ["png+", "gif", "jpeg-0"])
 def test_codecs_are_checked_first(codec):
     with pytest.raises(mmresizer_client.InputError, match="a codec must be"):

@@ -21,6 +21,7 @@ from PIL import Image
 from small_classifiers import build_classifier
 
 from conftest import ENVIRONMENT
+from mmresizer.__main__ import main
 from mmresizer.deploy import export_model
 from mmresizer.deploy.serving import Limits, Split, create_app, export_split
 from mmresizer.models.utils import normalize_images
@@ -44,7 +45,7 @@ def folder(model, tmp_path_factory):
 
 
 @contextmanager
-def serving(folder, *arguments, cwd):
+def serving(folder, *arguments, cwd, status=0):
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -61,7 +62,7 @@ def serving(folder, *arguments, cwd):
         yield url, process, log
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(30) == status, log.read_text()
     assert "Traceback" not in log.read_text()
 
 
@@ -149,6 +150,17 @@ def test_many_at_once(client, server):
     assert "http_requests_total" in metrics
 
 
+def test_what_is_no_server_and_no_image(client, server):
+    with pytest.raises(InputError, match="is no server of mmresizer"):
+        Client(f"{server}/index.html?")  # answers all paths with a page
+    for image, sentence in (
+        (3, "a path, or bytes, but got a int"),
+        ("x", "cannot read"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            client.classify(image)
+
+
 def make_bomb():
     file = io.BytesIO()
     Image.new("1", (20000, 8000)).save(file, "PNG")
@@ -162,7 +174,7 @@ FAULTS = [
     ("/classify?{id}&codec=gif", b"", 400, "a codec must be"),
     ("/classify?{id}&codec=raw", b"a" * 5, 400, "must have 256 or 768 bytes"),
     ("/classify?{id}&codec=raw", b"a" * 20_000, 413, "4864 bytes"),
-    ("/classify?{id}&codec=png", b"a" * 90, 400, "no complete png"),
+    ("/classify?{id}&codec=png", b"a" * 90, 400, "no png image"),
     ("/classify?{id}&codec=png", write_photo(0)[:600], 400, "16x16"),
     ("/classify?{id}&codec=raw&top=0", b"", 400, "top"),
     ("/classify?{id}&codec=raw&top=x", b"", 400, "top"),
@@ -302,6 +314,32 @@ def test_an_address_that_is_taken(server, folder, tmp_path):
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "99999"], "port must be from 1 to 65535, but got 99999"),
+        (["weights.pth"], "have their weights, but got the checkpoint 'weights.pth'"),
+        (["--samples", "a.txt"], "cannot read the size of the image 'a.txt'"),
+        (["--samples", "absent.png"], "cannot read the size of the image 'absent.png'"),
+        (["--max-batch-size", "1"], "batch_size must be an int of 2 or more, got 1"),
+    ],
+)
+def test_arguments(arguments, sentence, folder, monkeypatch, tmp_path):
+    (tmp_path / "a.txt").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mmresizer", "serve", str(folder), *arguments])
+    with pytest.raises(InputError, match=sentence):
+        main()
+
+
+def test_no_process_stays_behind(folder, tmp_path):
+    with serving(folder, cwd=tmp_path, status=-signal.SIGKILL) as (_, process, _):
+        (worker,) = psutil.Process(process.pid).children()
+        process.kill()
+    _, alive = psutil.wait_procs([worker], timeout=20)
+    assert not alive
 
 
 class TestWhatIsServed:
