@@ -41,6 +41,7 @@ class Client:
         timeout (float): Seconds to wait for the server. Defaults to 10.
 
     Attributes:
+        codec (Codec): How small images are written.
         resizer (ExportedModel): What runs here.
 
     Raises:
@@ -58,7 +59,7 @@ class Client:
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
-        self._codec = parse_codec(codec)
+        self.codec: Codec = parse_codec(codec)
         content = self._ask("GET", "/resizer.onnx")
         try:
             self.resizer = ExportedModel(content, "resizer")
@@ -66,11 +67,6 @@ class Client:
             raise InputError(f"{url!r} is no server of mmresizer: {e}") from e
         self.resizer.check_split()
         self._pipeline = Pipeline(self.resizer.card["test_pipeline"])
-
-    @property
-    def codec(self) -> Codec:
-        """How small images are written."""
-        return self._codec
 
     def resize(self, image: str | os.PathLike | bytes) -> np.ndarray:
         """Resizes an image.
@@ -105,7 +101,7 @@ class Client:
         Raises:
             InputError: As :meth:`resize` does.
         """
-        return self._codec.encode(self.resize(image))
+        return self.codec.encode(self.resize(image))
 
     def classify(
         self, image: str | os.PathLike | bytes, top: int = 5
@@ -129,7 +125,7 @@ class Client:
         """
         query = {
             "split_id": self.resizer.split_id,
-            "codec": str(self._codec),
+            "codec": str(self.codec),
             "top": top,
         }
         answer = self._ask("POST", "/classify", params=query, data=encoded)

@@ -188,7 +188,7 @@ def list_models(pattern: str = "*") -> list[ZooModel]:
 
     Examples:
         >>> from mmresizer.hub import list_models
-        >>> [model.metrics for model in list_models("resizer*fine-textures*")]
+        >>> [model.metrics for model in list_models("resizer*xb32_fine-textures*")]
         [{'Top 1 Accuracy': 100.0}]
     """
     models = _read_index()
