@@ -19,8 +19,6 @@ from urllib.parse import urlencode, urlsplit
 import numpy as np
 import requests
 from PIL import Image
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
 
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
@@ -178,12 +176,10 @@ def _find_port() -> int:
 
 
 def _wait(url: str, server: subprocess.Popen, log: Any) -> None:
-    session = requests.Session()
-    session.mount("http://", HTTPAdapter(max_retries=Retry(1, backoff_factor=0)))
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and server.poll() is None:
         try:
-            session.get(f"{url}/health", timeout=5)
+            requests.get(f"{url}/health", timeout=5)
         except requests.RequestException:
             time.sleep(0.2)
         else:
