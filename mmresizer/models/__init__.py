@@ -8,7 +8,7 @@ from .classifiers import (
 )
 from .detectors import ResizerDetector
 from .heads import IQAHead
-from .losses import EMDLoss
+from .losses import EMDLoss, RateLoss
 from .resizers import (
     BaseResizer,
     InterpolationResizer,
@@ -24,6 +24,7 @@ __all__ = [
     "InterpolationResizer",
     "LearnedResizer",
     "MULLERResizer",
+    "RateLoss",
     "ResizerClassifier",
     "ResizerDetector",
     "ResizerHuggingFaceClassifier",

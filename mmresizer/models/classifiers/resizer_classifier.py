@@ -1,10 +1,12 @@
 """MMPretrain's image classifier with a resizer in front of its backbone."""
 
 from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmresizer.models.utils import report_fresh_resizer
 from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
 
 
 @MODELS.register_module()
@@ -19,14 +21,36 @@ class ResizerClassifier(ImageClassifier):
     Args:
         backbone (dict | nn.Module): See :class:`mmpretrain.models.ImageClassifier`.
         resizer (dict | nn.Module): The resizer, a :class:`BaseResizer`.
+        rate_loss (dict | nn.Module, optional): A further loss in training,
+            ``loss_rate``, of the levels that the resizer gives, such as
+            :class:`RateLoss`. The resizer must have an ``output_range``. Defaults to
+            None.
         **kwargs: Other arguments of :class:`mmpretrain.models.ImageClassifier`.
+
+    Raises:
+        InputError: If there is a ``rate_loss``, and the resizer has no
+            ``output_range``.
     """
 
-    def __init__(self, backbone: dict | nn.Module, resizer: dict | nn.Module, **kwargs):
+    def __init__(
+        self,
+        backbone: dict | nn.Module,
+        resizer: dict | nn.Module,
+        rate_loss: dict | nn.Module | None = None,
+        **kwargs,
+    ):
         super().__init__(backbone, **kwargs)
         self.resizer = (
             resizer if isinstance(resizer, nn.Module) else MODELS.build(resizer)
         )
+        self.rate_loss = (
+            MODELS.build(rate_loss) if isinstance(rate_loss, dict) else rate_loss
+        )
+        if self.rate_loss and self.resizer.eight_bit is None:
+            raise InputError(
+                "rate_loss counts the bits of levels, so the resizer must have an "
+                "output_range, such as [-8, 8] in units of normalised pixels"
+            )
         self.register_load_state_dict_post_hook(report_fresh_resizer)
 
     def extract_feat(self, inputs: Tensor, stage: str = "neck") -> tuple | Tensor:
@@ -40,6 +64,23 @@ class ResizerClassifier(ImageClassifier):
             tuple | Tensor: See :meth:`mmpretrain.models.ImageClassifier.extract_feat`.
         """
         return super().extract_feat(self.resizer(inputs), stage)
+
+    def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Computes the losses of the head, and of what sending would cost.
+
+        Args:
+            inputs (Tensor): Images of shape (N, C, H, W), after the data preprocessor.
+            data_samples (list[DataSample]): Their labels.
+
+        Returns:
+            dict[str, Tensor]: The losses by name.
+        """
+        if self.rate_loss is None:
+            return super().loss(inputs, data_samples)
+        images = self.resizer(inputs)
+        losses = self.head.loss(super().extract_feat(images), data_samples)
+        levels = self.resizer.eight_bit.scale(images)
+        return losses | {"loss_rate": self.rate_loss(levels)}
 
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """Returns the layer of a parameter and the number of layers, for lr decay.

@@ -10,6 +10,8 @@ from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.structures import DataSample
 
 from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+from mmresizer_client import parse_codec
 
 BACKBONE = dict(type="mmpretrain.ResNet", depth=18, base_channels=8, out_indices=(3,))
 PLAIN = dict(
@@ -88,6 +90,33 @@ def test_trains_every_parameter(batch):
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+
+
+def test_rate_loss(batch):
+    """A loss beside that of the head; a step against it lowers the bits of a codec."""
+    images, samples = batch
+    cfg = {**PLAIN, "rate_loss": dict(type="mmresizer.RateLoss", loss_weight=10.0)}
+    resizer = {**LEARNED, "output_range": [-8, 8]}
+    model, plain = build(cfg, resizer), build(PLAIN, resizer)
+    losses, expected = model.loss(images, samples), plain.loss(images, samples)
+    torch.testing.assert_close(losses["loss"], expected["loss"], rtol=0, atol=0)
+    assert expected.keys() == {"loss"}
+    codec = parse_codec("webp+planes")
+
+    def count_bytes():
+        with torch.no_grad():
+            levels = model.resizer.eight_bit.encode(model.resizer(images))
+        return len(codec.encode(levels[0].permute(1, 2, 0).numpy()))
+
+    before = count_bytes()
+    optimizer = torch.optim.Adam(model.resizer.parameters(), lr=1e-2)
+    for _ in range(5):
+        optimizer.zero_grad()
+        model.loss(images, samples)["loss_rate"].backward()
+        optimizer.step()
+    assert count_bytes() < 0.9 * before
+    with pytest.raises(InputError, match="must have an output_range"):
+        build(cfg, LEARNED)
 
 
 def test_checkpoints_of_the_plain_classifier(tmp_path, log):
