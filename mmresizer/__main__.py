@@ -4,6 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from mmresizer.deploy.limits import Limits
 from mmresizer.hub import (
     ZooModel,
     download_models,
@@ -67,19 +68,25 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help="pictures for the page",
     )
     for name, what in (
-        ("photo-bytes", "bytes of a photograph's file (default: 20000000)"),
-        ("photo-pixels", "pixels of a photograph (default: 50000000)"),
-        ("seconds", "for a request's body, and for its answer (default: 10)"),
-        ("waiting", "requests that wait (default: 256)"),
-        ("batch-size", "images that the backbone gets at once (default: 32)"),
+        ("photo_bytes", "bytes of a photograph's file"),
+        ("photo_pixels", "pixels of a photograph"),
+        ("seconds", "for a request's body, and for its answer"),
+        ("waiting", "requests that wait"),
+        ("batch_size", "images that the backbone gets at once"),
     ):
-        parser.add_argument(f"--max-{name}", type=positive_int, metavar="N", help=what)
+        parser.add_argument(
+            f"--max-{name.replace('_', '-')}",
+            type=positive_int,
+            default=getattr(Limits, name),
+            metavar="N",
+            help=f"{what} (default: %(default)s)",
+        )
 
 
 def _serve(args: argparse.Namespace) -> None:
     try:
         from mmresizer.datasets.transforms.loading import read_image_size
-        from mmresizer.deploy.serving import Limits, export_split, serve
+        from mmresizer.deploy.serving import export_split, serve
     except ImportError as e:
         raise InputError(
             f"a server needs {e.name}, which is not installed: pip install -e "
@@ -105,7 +112,7 @@ def _serve(args: argparse.Namespace) -> None:
         folder,
         args.host,
         args.port,
-        Limits(**{name: value for name, value in limits.items() if value is not None}),
+        Limits(**limits),
         args.samples,
         args.open,
     )

@@ -36,6 +36,7 @@ from mmresizer.registry import MODELS
 NEED_MMDET = [
     "datasets/test_textured_shapes.py",
     "models/detectors/test_boxes_in_the_original_image.py",
+    "models/detectors/test_detector_exports.py",
     "models/detectors/test_resizer_detector.py",
 ]
 collect_ignore = [] if has_mmdet() else NEED_MMDET

@@ -47,7 +47,9 @@ def export_model(
             config, or a model with a resizer, which is copied.
         out_dir (str | os.PathLike): Folder for the two files.
         part (str): "resizer"; "backbone", which is all behind the resizer; or "whole",
-            the default. Of a detector only the resizer can be exported.
+            the default. Of one-stage detectors the last two give the maps of the head
+            as one tensor: see :class:`~mmresizer.deploy.DenseDetector`. Of other
+            detectors only the resizer can be exported.
         format (str): "onnx", the default, which needs onnx, onnxscript and onnxruntime;
             "torch-export", "torchscript", or "openvino", which needs openvino.
         checkpoint (str | os.PathLike, optional): Weights. A config needs them; for a
@@ -219,7 +221,14 @@ def _describe_ends(
         before = "RGB, 0 to 255, which the file normalises"
     else:
         before = "normalised as below"
-    head = type(getattr(model, "head", model)).__name__
+    head = type(getattr(model, "head", None) or getattr(model, "bbox_head", model))
+    values = f"what {head.__name__} gives, before a softmax or a sigmoid"
+    shape_out: list[int | str] = ["N", *output.shape[1:]]
+    if name == "resizer":
+        values, shape_out = small, ["N", output.shape[1], *size]
+    elif part.channels_out:
+        values = f"the maps of {head.__name__}, before boxes are decoded"
+        shape_out[1] = "P"
     return {
         "input": {
             "name": INPUT,
@@ -231,13 +240,10 @@ def _describe_ends(
         "test_pipeline": _find_pipeline(model),
         "output": {
             "name": OUTPUT,
-            "shape": ["N", output.shape[1], *size]
-            if name == "resizer"
-            else ["N", *output.shape[1:]],
+            "shape": shape_out,
             "type": str(part.find_type(output)).removeprefix("torch."),
-            "values": small
-            if name == "resizer"
-            else f"what {head} gives, before a softmax or a sigmoid",
+            "values": values,
+            **({"channels": part.channels_out} if part.channels_out else {}),
         },
     }
 

@@ -21,6 +21,7 @@ from .parts import Part
 
 INPUT = "images"
 OUTPUT = "output"
+_AXES = ("batch", "channels", "height", "width")
 # The key of the model card in the file.
 CARD = "mmresizer"
 
@@ -64,10 +65,6 @@ class Format(NamedTuple):
                 ) from e
 
 
-def _shapes(part: Part) -> dict[int, Any]:
-    return dict.fromkeys(part.dynamic, torch.export.Dim.DYNAMIC)
-
-
 def _write_onnx(part: Part, images: Tensor, card: dict, path: Path) -> None:
     with quiet():
         program = torch.onnx.export(
@@ -75,7 +72,7 @@ def _write_onnx(part: Part, images: Tensor, card: dict, path: Path) -> None:
             (images,),
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=(_shapes(part),),
+            dynamic_shapes=({axis: _AXES[axis] for axis in part.dynamic},),
             dynamo=True,
             verbose=False,
         )
@@ -111,9 +108,8 @@ def _read_onnx_card(path: Path) -> dict:
 
 def _write_program(part: Part, images: Tensor, card: dict, path: Path) -> None:
     with quiet():
-        program = torch.export.export(
-            part.module, (images,), dynamic_shapes=(_shapes(part),)
-        )
+        axes = dict.fromkeys(part.dynamic, torch.export.Dim.DYNAMIC)
+        program = torch.export.export(part.module, (images,), dynamic_shapes=(axes,))
         torch.export.save(program, path, extra_files={CARD: json.dumps(card)})
 
 

@@ -10,7 +10,7 @@ import torch
 from mmpretrain.models import BaseClassifier
 from torch import Tensor, nn
 
-from mmresizer.models import BaseResizer
+from mmresizer.models import BaseResizer, ResizerDetector
 from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import (
     get_resizer,
@@ -20,10 +20,15 @@ from mmresizer.models.utils import (
 )
 from mmresizer.utils import InputError
 
+from .dense_detector import DenseDetector
+
 PARTS = ("resizer", "backbone", "whole")
 # What the resizer gives, in pixels, where the size of its output follows the input.
 _TYPICAL_SIDE = 64
 _SMALLEST_SIDE = 32  # for a backbone; a resizer alone gives two pixels
+# The coarsest maps of detectors have cells of 128 pixels. A program for more than one
+# of them does not take one.
+_DETECTOR_SIDE = 160
 _SMALLEST_INPUT = 8
 # Largest difference from the model, over the largest value that the model gives.
 _TOLERANCE = 1e-4
@@ -50,6 +55,8 @@ class Part:
         uint8 (bool): Whether the images are uint8, instead of floating point.
         gives_levels (bool): Whether the module gives levels.
         rounds_inside (bool): Whether there is a backbone behind a resizer that rounds.
+        channels_out (dict[str, int], optional): Of a detector, what the last axis of
+            the output has: see :class:`DenseDetector`.
     """
 
     module: nn.Module
@@ -60,6 +67,7 @@ class Part:
     uint8: bool
     gives_levels: bool
     rounds_inside: bool
+    channels_out: dict[str, int] | None = None
 
     def measure_error(self, output: Tensor, expected: Tensor) -> float:
         """Returns how far outputs are from what the part has to give.
@@ -106,8 +114,8 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
     """
     resizer = get_resizer(model)
     eight_bit = resizer.eight_bit
-    is_classifier = isinstance(model, BaseClassifier)
-    if part != "resizer" and not is_classifier:
+    is_detector = isinstance(model, ResizerDetector)
+    if part != "resizer" and not (is_detector or isinstance(model, BaseClassifier)):
         raise InputError(
             f"of a {type(model).__name__} only the part 'resizer' can be exported, "
             f"but got {part!r}"
@@ -137,6 +145,16 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         resizer.eight_bit = None
         run, after = resizer, _Encode(eight_bit)
 
+    if is_behind and resizer.output_size is not None:
+        sizes = [(n, *resizer.output_size) for n in (2, 1, 3, 5, 8)]
+        dynamic: tuple[int, ...] = (0,)
+    else:
+        sizes, dynamic = _list_sizes(resizer, part, is_detector), (0, 2, 3)
+    channels_out = None
+    if part != "resizer" and is_detector:
+        run = DenseDetector(run, torch.zeros(1, channels, *sizes[0][1:]))
+        channels_out = run.channels
+
     def reference(images: Tensor) -> Tensor:
         if uint8:
             images = normalize_images(model, images.flip(1))
@@ -146,11 +164,6 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         return output if eight_bit is None or after is None else eight_bit.scale(output)
 
     module = nn.Sequential(*(step for step in (before, run, after) if step is not None))
-    if is_behind and resizer.output_size is not None:
-        sizes = [(n, *resizer.output_size) for n in (2, 1, 3, 5, 8)]
-        dynamic: tuple[int, ...] = (0,)
-    else:
-        sizes, dynamic = _list_sizes(resizer, part), (0, 2, 3)
     return Part(
         module.eval(),
         reference,
@@ -160,6 +173,7 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         uint8=before is not None,
         gives_levels=after is not None,
         rounds_inside=eight_bit is not None and part == "whole",
+        channels_out=channels_out,
     )
 
 
@@ -205,7 +219,9 @@ class _Normalize(nn.Module):
         return (x if self.is_rgb else x.flip(1)) * self.scale + self.shift
 
 
-def _list_sizes(resizer: BaseResizer, part: str) -> list[tuple[int, int, int]]:
+def _list_sizes(
+    resizer: BaseResizer, part: str, is_detector: bool
+) -> list[tuple[int, int, int]]:
     """Returns sizes of batches: landscape, portrait, odd, smallest and large."""
     scale = (1.0, 1.0) if part == "backbone" else resizer.scale_factor
     if scale is None:
@@ -213,8 +229,11 @@ def _list_sizes(resizer: BaseResizer, part: str) -> list[tuple[int, int, int]]:
         h, w = resizer.output_size
         small = _SMALLEST_INPUT
     else:
-        h, w = (max(1, round(_TYPICAL_SIDE / factor)) for factor in scale)
-        least = 2 if part == "resizer" else _SMALLEST_SIDE
+        typical, least = _TYPICAL_SIDE, 2
+        if part != "resizer":
+            least = _DETECTOR_SIDE if is_detector else _SMALLEST_SIDE
+            typical = max(typical, least)
+        h, w = (max(1, round(typical / factor)) for factor in scale)
         small = max(_SMALLEST_INPUT, math.ceil(least / min(scale)))
     return [
         (2, 2 * h, 3 * w),

@@ -8,7 +8,6 @@ import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -30,6 +29,7 @@ from mmengine.config import Config
 from PIL import Image
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
+from pydantic import BaseModel, Field
 from requests.adapters import HTTPAdapter
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
@@ -40,12 +40,12 @@ from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import check_int
 from mmresizer.utils.processes import end_with_parent
 from mmresizer_client import Codec, ExportedModel, Pipeline, parse_codec
 
 from .calibration import find_pixel_range
 from .export import export_model
+from .limits import Limits
 
 WEB = Path(__file__).parent / "web"
 # onnxruntime-web, which npm installs.
@@ -55,38 +55,22 @@ PHOTO_FORMATS = ("JPEG", "PNG", "WEBP")
 _OVERHEAD = 4096
 _CONNECTIONS = 4096
 _MAX_PORT = 65535
-_Top = Annotated[int, Query(ge=1)]
+_DEFAULT_LIMITS = Limits()
 _POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
     "img-src 'self' blob: data:"
 )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a server accepts.
+class _Arguments(BaseModel, extra="forbid"):
+    """What stands behind the question mark of a request; nothing else may."""
 
-    Attributes:
-        photo_bytes (int): Of a photograph's file. Defaults to 20 MB.
-        photo_pixels (int): Height times width of a photograph. Defaults to 50 million.
-        seconds (float): For a request, its body and its answer each. Defaults to 10.
-        waiting (int): Requests that wait for the backbone. Defaults to 256.
-        batch_size (int): Images that the backbone gets at once, at most; 2 or more.
-            Defaults to 32.
+    top: int = Field(5, ge=1)
 
-    Raises:
-        InputError: If ``batch_size`` is below 2.
-    """
 
-    photo_bytes: int = 20_000_000
-    photo_pixels: int = 50_000_000
-    seconds: float = 10
-    waiting: int = 256
-    batch_size: int = 32
-
-    def __post_init__(self):
-        """Checks the size of batches, of which the batcher takes no other."""
-        check_int("batch_size", self.batch_size, 2)
+class _SmallArguments(_Arguments):
+    split_id: str
+    codec: str
 
 
 class Split:
@@ -183,7 +167,7 @@ class _Backbone(AsyncBatcher[np.ndarray, np.ndarray]):
 
 def create_app(
     folder: str | os.PathLike,
-    limits: Limits = Limits(),
+    limits: Limits = _DEFAULT_LIMITS,
     samples: Sequence[str | os.PathLike] = (),
 ) -> FastAPI:
     """Makes a server for the exported parts of a model.
@@ -255,30 +239,32 @@ def create_app(
 
     @app.post("/classify")
     async def classify_small(
-        request: Request, split_id: str, codec: str, top: _Top = 5
+        request: Request, arguments: Annotated[_SmallArguments, Query()]
     ) -> dict[str, Any]:
         """Classifies what the resizer gave: its levels, written by a codec."""
-        if split_id != split.backbone.split_id:
+        if arguments.split_id != split.backbone.split_id:
             raise HTTPException(
                 409,
                 "the small image must come from the resizer "
-                f"{split.backbone.split_id}, but comes from {split_id:.100}: load "
-                "/resizer.onnx",
+                f"{split.backbone.split_id}, but comes from "
+                f"{arguments.split_id:.100}: load /resizer.onnx",
             )
-        reading: Codec = parse_codec(codec)
+        reading: Codec = parse_codec(arguments.codec)
         content = await _read_body(request, small_bytes, limits.seconds)
         async with asyncio.timeout(limits.seconds):
             image = await run_in_threadpool(reading.decode, content, split.shape)
-            return await classify(image, top)
+            return await classify(image, arguments.top)
 
     @app.post("/classify_photo")
-    async def classify_photo(request: Request, top: _Top = 5) -> dict[str, Any]:
+    async def classify_photo(
+        request: Request, arguments: Annotated[_Arguments, Query()]
+    ) -> dict[str, Any]:
         """Classifies a photograph, JPEG, PNG or WebP, which is resized here."""
         content = await _read_body(request, limits.photo_bytes, limits.seconds)
         async with asyncio.timeout(limits.seconds):
             async with photos:
                 image = await run_in_threadpool(split.read_photo, content, limits)
-            return await classify(image, top)
+            return await classify(image, arguments.top)
 
     @app.get("/samples/{number}")
     async def sample(number: int) -> Response:
@@ -385,7 +371,7 @@ def serve(
     folder: str | os.PathLike,
     host: str = "127.0.0.1",
     port: int = 8000,
-    limits: Limits = Limits(),
+    limits: Limits = _DEFAULT_LIMITS,
     samples: Sequence[str | os.PathLike] = (),
     opens: bool = False,
 ) -> None:

@@ -206,6 +206,7 @@ def test_card(tmp_path):
     inside = json.loads(session.get_modelmeta().custom_metadata_map["mmresizer"])
     assert inside == {k: v for k, v in card.items() if k not in ("sha256", "checks")}
     assert session.get_inputs()[0].type == "tensor(uint8)"
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -23,7 +23,8 @@ from small_classifiers import build_classifier
 from conftest import ENVIRONMENT
 from mmresizer.__main__ import main
 from mmresizer.deploy import export_model
-from mmresizer.deploy.serving import Limits, Split, create_app, export_split
+from mmresizer.deploy.limits import Limits
+from mmresizer.deploy.serving import Split, create_app, export_split
 from mmresizer.models.utils import normalize_images
 from mmresizer.utils import InputError
 from mmresizer_client import Client
@@ -178,6 +179,9 @@ FAULTS = [
     ("/classify?{id}&codec=png", write_photo(0)[:600], 400, "16x16"),
     ("/classify?{id}&codec=raw&top=0", b"", 400, "top"),
     ("/classify?{id}&codec=raw&top=x", b"", 400, "top"),
+    ("/classify?{id}&codec=raw&tpo=3", b"", 400, "tpo"),
+    ("/classify?{id}", b"", 400, "codec"),
+    ("/classify_photo?codec=raw", b"", 400, "codec"),
     ("/classify_photo", b"", 400, "no image file of JPEG, PNG, WEBP"),
     ("/classify_photo", write_photo(3)[:-400], 400, "truncated|complete"),
     ("/classify_photo", make_bomb(), 400, "1000000 pixels"),

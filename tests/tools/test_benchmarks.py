@@ -172,3 +172,47 @@ def test_benchmark_loading_needs_the_data(run_tool):
     status, output = run_tool("analysis_tools/benchmark_loading.py", FLOWERS, *options)
     assert status == 1
     assert "error: the folder 'nowhere'" in output.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_benchmark_serving(run_tool, tmp_path):
+    model = "resizerx4_resnet18-cifar-w16_1xb32-8bit_fine-textures_24px"
+    status, output = run_tool(
+        "deploy/export.py", model, "--part", "backbone", "--out", tmp_path
+    )
+    assert status == 0, output
+    status, output = run_tool(
+        "deploy/export.py", model, "--part", "resizer", "--uint8", "--out", tmp_path
+    )
+    assert status == 0, output
+    photos = []
+    for number in range(2):
+        photos.append(tmp_path / f"{number}.png")
+        Image.effect_noise((96, 96), 40 + number).convert("RGB").save(photos[-1])
+    status, output = run_tool(
+        "deploy/benchmark_serving.py", tmp_path, *photos, "--out", tmp_path / "out",
+        "--clients", "1", "3", "--seconds", "1", "--codec", "raw", "--sizes", "16",
+    )  # fmt: skip
+    assert status == 0, output
+    with (tmp_path / "out" / "serving.csv").open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    kinds = [(row["sent"], row["clients"]) for row in rows]
+    assert kinds == [(s, n) for s in ("small image", "photograph") for n in "13"]
+    sizes = [path.stat().st_size for path in photos]
+    assert {int(row["bytes"]) for row in rows} == {24 * 24 * 3, round(sum(sizes) / 2)}
+    for row in rows:
+        assert int(row["requests"]) >= int(row["clients"])
+        assert 0 < float(row["p50_ms"]) <= float(row["p99_ms"])
+        # As many as fit into the time, one after the other for each client.
+        most = 1000 * int(row["clients"]) / float(row["p50_ms"])
+        assert float(row["requests_per_s"]) < 3 * most
+    with (tmp_path / "out" / "device.csv").open(newline="") as f:
+        (row,) = csv.DictReader(f)
+    ratio = float(row["learned_ms"]) / float(row["pillow_bicubic_ms"])
+    assert float(row["ratio"]) == pytest.approx(ratio, rel=0.05)
+    status, output = run_tool(
+        "deploy/benchmark_serving.py", tmp_path, tmp_path / "no.png",
+        "--out", tmp_path / "out", "--seconds", "1",
+    )  # fmt: skip
+    assert status == 1
+    assert "no.png" in output.splitlines()[-1]

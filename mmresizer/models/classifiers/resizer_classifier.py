@@ -1,5 +1,7 @@
 """MMPretrain's image classifier with a resizer in front of its backbone."""
 
+from typing import Any
+
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -31,6 +33,9 @@ class ResizerClassifier(ImageClassifier):
         InputError: If there is a ``rate_loss``, and the resizer has no
             ``output_range``.
     """
+
+    resizer: Any  # a BaseResizer
+    rate_loss: nn.Module | None
 
     def __init__(
         self,

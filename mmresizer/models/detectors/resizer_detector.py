@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from mmengine.model import BaseModel
 from torch import Tensor, nn
@@ -194,7 +195,8 @@ class ResizerDetector(BaseModel):
                 f"{divisor}x{divisor} (size_divisor={divisor})"
             )
         bottom, right = -new_height % divisor, -new_width % divisor
-        if bottom or right:
+        # First, since an exported program must not depend on the size of its example.
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or bottom or right:
             value = float(getattr(self.data_preprocessor, "pad_value", 0))
             images = F.pad(images, (0, right, 0, bottom), value=value)
         frame = _Frame(

@@ -1,0 +1,117 @@
+"""Exported one-stage detectors: their boxes are those of MMDetection's `predict`."""
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from tiny_detectors import make_batch, tiny_config
+
+from mmresizer.deploy import FORMATS, export_model, read_card
+from mmresizer.registry import MODELS
+from mmresizer.utils import InputError
+
+pytestmark = pytest.mark.detection
+
+
+def build(name):
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        cfg = tiny_config(name)
+        detector = cfg.pop("type")
+        torch.manual_seed(0)
+        model = MODELS.build(
+            dict(
+                type="mmresizer.ResizerDetector",
+                detector=detector,
+                resizer=dict(type="mmresizer.LearnedResizer", scale_factor=0.5),
+                size_divisor=32,
+                **cfg,
+            )
+        )
+        model.init_weights()
+    if name == "RTMDet":  # random boxes would have negative sides
+        for layer in model.bbox_head.rtm_reg:
+            torch.nn.init.ones_(layer.bias)
+    return model.eval()
+
+
+def to_maps(rows, card, sizes):
+    """Splits the one tensor into the lists of maps that a head gives."""
+    levels = rows.split([h * w for h, w in sizes], dim=1)
+    maps = [
+        level.mT.unflatten(2, size).split([*card["output"]["channels"].values()], dim=1)
+        for level, size in zip(levels, sizes, strict=True)
+    ]
+    return [list(output) for output in zip(*maps, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("RetinaNet", "onnx"),
+        ("RetinaNet", "torch-export"),
+        ("RetinaNet", "torchscript"),
+        ("FCOS", "onnx"),
+        ("YOLOX", "onnx"),
+        ("RTMDet", "onnx"),
+    ],
+)
+def test_boxes(name, format, tmp_path):
+    model = build(name)
+    file = export_model(model, tmp_path, "whole", format)
+    card = read_card(file)
+    # Of a size that neither the export nor its checks have.
+    inputs, samples = make_batch(sizes=((420, 371), (420, 371))).values()
+    data = model.data_preprocessor(dict(inputs=inputs, data_samples=samples))
+    images, samples = data["inputs"], data["data_samples"]
+    with torch.no_grad(), DefaultScope.overwrite_default_scope("mmdet"):
+        expected = model.predict(images, samples, rescale=False)
+        rows = FORMATS[format].load(file)(images)
+        sizes = [tuple(m.shape[2:]) for m in model(images)[0]]
+        metas = [dict(sample.metainfo) for sample in samples]
+        for meta in metas:
+            meta["img_shape"] = tuple(round(n / 2) for n in meta["img_shape"][:2])
+            meta["batch_input_shape"] = tuple(n // 2 for n in images.shape[2:])
+        found = model.bbox_head.predict_by_feat(
+            *to_maps(rows, card, sizes), batch_img_metas=metas, rescale=False
+        )
+    for result, sample in zip(found, expected, strict=True):
+        assert len(result.scores) > 0
+        torch.testing.assert_close(
+            result.scores, sample.pred_instances.scores, atol=1e-4, rtol=1e-4
+        )
+        # Each has its like: those of nearly equal scores come in any order.
+        distances = torch.cdist(
+            2 * result.bboxes, sample.pred_instances.bboxes, p=torch.inf
+        )
+        for axis in (0, 1):
+            assert distances.min(axis).values.max() < 0.05
+
+
+def test_parts(tmp_path):
+    """The resizer's file in front of the backbone's is the whole."""
+    model = build("RetinaNet")
+    resizer, backbone = (
+        FORMATS["onnx"].load(export_model(model, tmp_path, part))
+        for part in ("resizer", "backbone")
+    )
+    images = torch.randn(2, 3, 384, 448, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        maps = model(images)
+    rows = backbone(resizer(images))
+    first = torch.cat([output[0] for output in maps], dim=1).flatten(2).mT
+    error = (rows[:, : first.shape[1]] - first).abs().max()
+    assert error < 1e-4 * first.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("FasterRCNN", "of a ResizerFasterRCNN only the part 'resizer' can be expor"),
+        ("DETR", "of a ResizerDETR only the part 'resizer' can be exported: it is no"),
+        ("RTMDetIns", "only the part 'resizer' can be exported: its RTMDetIns.* does"),
+    ],
+)
+def test_refused(name, sentence, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        export_model(build(name), tmp_path / "out", "whole")
+    assert not (tmp_path / "out").exists()
+    export_model(build(name), tmp_path, "resizer", "torchscript")
