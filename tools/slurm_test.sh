@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Evaluates a config on GPUs of a Slurm cluster:
+# Evaluates a config on a Slurm cluster:
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [ARGUMENTS of tools/test.py]
-# In the environment: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS.
+# In the environment: GPUS (8), which are the processes, GPUS_PER_NODE (8), CPUS_PER_TASK (5)
+# and SRUN_ARGS. `GRES=` is for nodes without GPUs, GRES=gpu:a100:4 for a kind of them.
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

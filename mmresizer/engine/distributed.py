@@ -2,6 +2,7 @@
 
 import gc
 import os
+import subprocess
 
 import torch
 import torch.distributed as dist
@@ -38,6 +39,10 @@ def check_num_processes(num_processes: int | str) -> None:
         )
 
 
+# Where ports of jobs begin, and how many there are: below those that Linux hands out.
+_FIRST_PORT, _NUM_PORTS = 20000, 10000
+
+
 def setup_distributed(cfg: Config) -> None:
     """Prepares a process of a distributed job for mmengine's Runner.
 
@@ -49,18 +54,22 @@ def setup_distributed(cfg: Config) -> None:
         cfg (Config): Config of the Runner, which is changed.
 
     Raises:
-        InputError: If this machine runs more processes than it has visible GPUs, or the
-            launcher has no CPU mode.
+        InputError: If this machine runs more processes than it has visible GPUs, Slurm
+            has not started the process, or the launcher has no CPU mode.
     """
     if cfg.launcher == "none":
         return
+    if cfg.launcher == "slurm":
+        _check_slurm()
     if torch.cuda.is_available():
         check_num_processes(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         return
-    if cfg.launcher != "pytorch":
+    if cfg.launcher == "slurm":
+        _set_slurm_environment()
+    elif cfg.launcher != "pytorch":
         raise InputError(
             f"--launcher {cfg.launcher} needs CUDA devices and none is visible; on "
-            "CPUs use tools/dist_train.sh, tools/dist_test.sh or --launcher none"
+            "CPUs use tools/dist_train.sh, tools/slurm_train.sh or --launcher none"
         )
     if not dist.is_initialized():
         dist.init_process_group("gloo")
@@ -70,6 +79,32 @@ def setup_distributed(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),
     )
+
+
+def _check_slurm() -> None:
+    """Checks that srun has started this process, and gives its job a port."""
+    if "SLURM_PROCID" not in os.environ:
+        raise InputError(
+            "--launcher slurm is for processes that srun starts, as "
+            "tools/slurm_train.sh does, but SLURM_PROCID is not set"
+        )
+    # mmengine's default is one port for all jobs: two on a machine would meet there.
+    port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _NUM_PORTS
+    os.environ.setdefault("MASTER_PORT", str(port))
+
+
+def _set_slurm_environment() -> None:
+    """Sets what torch.distributed reads, as mmengine does where there are GPUs."""
+    for ours, slurms in (
+        ("RANK", "SLURM_PROCID"),
+        ("LOCAL_RANK", "SLURM_LOCALID"),
+        ("WORLD_SIZE", "SLURM_NTASKS"),
+    ):
+        os.environ[ours] = os.environ[slurms]
+    if "MASTER_ADDR" not in os.environ:
+        nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
+        hosts = subprocess.run(nodes, capture_output=True, text=True, check=True)
+        os.environ["MASTER_ADDR"] = hosts.stdout.split()[0]
 
 
 def leave_distributed() -> None:

@@ -165,6 +165,7 @@ def load_from_zoo(filename: str, map_location: Any = None) -> Any:
 
 
 def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
+    HistoryBuffer()  # the first one gives the class its methods
     methods = dict(HistoryBuffer._statistics_methods)
     with _LOCK, torch.serialization.safe_globals(_SAFE_GLOBALS):
         try:

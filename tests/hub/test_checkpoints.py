@@ -131,6 +131,15 @@ def test_a_checkpoint_changes_no_class(tmp_path):
         assert HistoryBuffer._statistics_methods == before
 
 
+def test_the_first_buffer_of_a_process_is_loaded(tmp_path, monkeypatch):
+    """As in the processes of a resumed job that log nothing new."""
+    file = tmp_path / "x.pth"
+    torch.save({"w": torch.zeros(1), "buffer": HistoryBuffer([1.0, 3.0], [1, 1])}, file)
+    monkeypatch.setattr(HistoryBuffer, "_statistics_methods", {})
+    loaded = CheckpointLoader.load_checkpoint(str(file))
+    assert loaded["buffer"].statistics("mean") == 2
+
+
 @pytest.mark.parametrize("code", [*"?bhilBHILefdF", "U3", "S3"])
 def test_values_of_numpy(code, tmp_path):
     """What a run may note in its message hub, scalars and arrays."""

@@ -262,7 +262,8 @@ def test_mixed_precision(run_tool, demo_config, tmp_path, dtype):
         (["--resume"], "nothing to resume: .*run' has no checkpoint"),
         (["--resume", "absent.pth"], "'absent.pth' does not exist"),
         (["--amp"], "AMP .* needs a CUDA device"),
-        (["--launcher", "slurm"], "--launcher slurm needs CUDA devices"),
+        (["--launcher", "mpi"], "--launcher mpi needs CUDA devices"),
+        (["--launcher", "slurm"], "srun starts, .* but SLURM_PROCID is not set"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")

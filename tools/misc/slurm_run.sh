@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs a tool on GPUs of a Slurm cluster: slurm_run.sh TOOL PARTITION JOB_NAME ARGUMENTS...
+# Runs a tool on a Slurm cluster: slurm_run.sh TOOL PARTITION JOB_NAME ARGUMENTS...
 #
-# In the environment: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS.
+# In the environment: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), SRUN_ARGS, and GRES,
+# which is gpu:N for the GPUs of a node. An empty GRES is for nodes without GPUs.
 set -euo pipefail
 
 tool=$1
@@ -13,10 +14,15 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 gpus=${GPUS:-8}
 per_node=${GPUS_PER_NODE:-8}
 per_node=$((gpus < per_node ? gpus : per_node))
+cpus=${CPUS_PER_TASK:-5}
+gres=${GRES-gpu:$per_node}
+if [ -z "$gres" ]; then
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$cpus}
+fi
 
 # SRUN_ARGS is a list of words.
 # shellcheck disable=SC2086
 exec srun --partition="$partition" --job-name="$job" \
-  --ntasks="$gpus" --ntasks-per-node="$per_node" --gres="gpu:$per_node" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+  --ntasks="$gpus" --ntasks-per-node="$per_node" ${gres:+--gres="$gres"} \
+  --cpus-per-task="$cpus" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
   "${PYTHON:-python}" -u "$tool" "$@" --launcher slurm
