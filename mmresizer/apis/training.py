@@ -18,11 +18,11 @@ from mmresizer.config.data_checks import check_trained_classes
 from mmresizer.config.resuming import (
     check_resume,
     check_resumed_settings,
-    find_checkpoint_to_resume,
+    load_last_checkpoint,
 )
 from mmresizer.config.run_checks import check_training
 from mmresizer.engine import leave_distributed, setup_distributed
-from mmresizer.models.utils import check_initial_weights
+from mmresizer.models.utils import check_initial_weights, load_checkpoint
 from mmresizer.registry import OPTIM_WRAPPERS, find_class
 from mmresizer.utils import InputError
 
@@ -57,8 +57,11 @@ def train_model(cfg: Config) -> nn.Module:
     model = build_model(cfg)
     check_input_size(cfg)
     if cfg.get("resume"):
-        cfg.load_from = cfg.load_from or find_checkpoint_to_resume(cfg.work_dir)
-        resumed = check_resume(model, cfg.load_from)
+        if cfg.load_from:
+            resumed = load_checkpoint(cfg.load_from)
+        else:
+            cfg.load_from, resumed = load_last_checkpoint(cfg.work_dir)
+        check_resume(model, cfg.load_from, resumed)
     elif cfg.get("load_from"):
         check_initial_weights(model, cfg.load_from)
     del model

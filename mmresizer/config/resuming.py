@@ -1,7 +1,9 @@
 """Checks before a training goes on from a checkpoint."""
 
 import logging
+import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from .run_checks import Trial
 
 # Of an optimizer; others may be what it has learned, such as DAdaptation's.
 _SETTINGS = {"lr", "weight_decay", "momentum", "betas", "nesterov", "eps", "amsgrad"}
+
+# What mmengine's CheckpointHook calls them.
+_CHECKPOINT = re.compile(r"(epoch|iter)_(?P<number>\d+)\.pth")
 
 _REMEDY = (
     "a resumed run keeps its schedule and its optimizers: restore it, or start anew "
@@ -35,11 +40,17 @@ _PROGRESS = (
 )
 
 
-def find_checkpoint_to_resume(work_dir: str) -> str:
-    """Returns the last checkpoint of a training run.
+def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
+    """Loads the last complete checkpoint of a training run.
+
+    If the last one is gone or damaged, as when the machine stopped while it was
+    written, it is the one before, with a warning.
+
+    Returns:
+        tuple[str, dict]: Path, and what was saved.
 
     Raises:
-        InputError: If the run has saved none.
+        InputError: If the run has saved none, or none that is complete.
     """
     record = Path(work_dir) / "last_checkpoint"
     if not record.is_file():
@@ -50,21 +61,47 @@ def find_checkpoint_to_resume(work_dir: str) -> str:
     saved = record.read_text().strip()
     # The run may have been moved, or started from another folder.
     beside = record.parent / os.path.basename(saved)
-    path = saved if os.path.isfile(saved) else str(beside)
-    if not os.path.isfile(path):
-        raise InputError(
-            f"nothing to resume: {saved!r}, named in {str(record)!r}, is gone"
-        )
-    return path
+    last = saved if os.path.isfile(saved) else str(beside)
+    faults = []
+    for path in [last, *_list_earlier(Path(last).name, record.parent)]:
+        try:
+            if not os.path.isfile(path):
+                raise InputError(f"{saved!r}, named in {str(record)!r}, is gone")
+            checkpoint = load_checkpoint(path)
+        except InputError as e:
+            faults.append(str(e))
+            continue
+        if faults:
+            print_log(
+                f"{'; '.join(faults)}; the run goes on from {path!r} instead",
+                logger="current",
+                level=logging.WARNING,
+            )
+        return path, checkpoint
+    raise InputError(f"nothing to resume: {'; '.join(faults)}")
 
 
-def check_resume(model: nn.Module, path: str) -> dict:
-    """Checks that training of a model can continue from a checkpoint; returns it.
+def _list_earlier(last: str, folder: Path) -> list[str]:
+    """Returns the checkpoints in a folder before the one of a name, latest first.
+
+    If the name has no number, as when its record was cut off, it is all of them.
+    """
+    found = _CHECKPOINT.fullmatch(last)
+    end = int(found["number"]) if found else math.inf
+    numbered = [
+        (int(match["number"]), str(path))
+        for path in folder.glob("*.pth")
+        if (match := _CHECKPOINT.fullmatch(path.name))
+    ]
+    return [path for number, path in sorted(numbered, reverse=True) if number < end]
+
+
+def check_resume(model: nn.Module, path: str, checkpoint: dict) -> None:
+    """Checks that training of a model can continue from a checkpoint.
 
     Raises:
         InputError: If the checkpoint has weights only, or weights of another model.
     """
-    checkpoint = load_checkpoint(path)
     absent = {"meta", "message_hub", "optimizer"} - checkpoint.keys()
     if absent:
         raise InputError(
@@ -73,7 +110,6 @@ def check_resume(model: nn.Module, path: str) -> dict:
         )
     check_weights(model, checkpoint["state_dict"], f"the checkpoint {path!r}")
     print_log(f"Resume from {path}", logger="current", level=logging.INFO)
-    return checkpoint
 
 
 def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> None:
@@ -85,7 +121,7 @@ def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> No
     Args:
         runner (Runner): With its loops built.
         trial (Trial): Optimizers and schedulers of the config.
-        checkpoint (dict): From :func:`check_resume`.
+        checkpoint (dict): What was saved.
 
     Raises:
         InputError: If a setting differs.

@@ -1,4 +1,4 @@
-"""Loading of checkpoints that runs no code from them, for all of mmengine.
+"""Loading of checkpoints that runs no code from them, and writing, for all of mmengine.
 
 mmengine and torch read pickle files, which can run any code. Where safe loading fails,
 mmengine falls back to unsafe loading. :func:`register_loaders` replaces that for
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader, checkpoint
@@ -26,6 +27,7 @@ from safetensors.torch import load_file
 
 from mmresizer.utils import InputError
 from mmresizer.utils.download import download, is_published
+from mmresizer.utils.files import write_atomically
 
 from .model_index import SCHEME, check_online, find_model
 
@@ -176,8 +178,17 @@ def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
             HistoryBuffer._statistics_methods.update(methods)
 
 
+class AtomicLocalBackend(LocalBackend):
+    """Writes files, such as checkpoints, whole or not at all."""
+
+    def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
+        """Writes bytes to a file; its folder is made if it is missing."""
+        write_atomically(Path(filepath), obj)
+
+
 def register_loaders() -> None:
-    """Puts these loaders into mmengine's ``CheckpointLoader``."""
+    """Puts these loaders, and the writer, into mmengine."""
+    register_backend("local", AtomicLocalBackend, force=True, prefixes="")
     register = CheckpointLoader.register_scheme
     register("", load_from_local, force=True)
     register(("http://", "https://"), load_from_http, force=True)

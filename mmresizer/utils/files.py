@@ -69,7 +69,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         if isinstance(content, str):
             content = content.encode(errors="surrogateescape")
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # complete before it gets its name
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

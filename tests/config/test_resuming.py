@@ -6,31 +6,76 @@ from torch import nn
 
 from mmresizer.apis import train_model
 from mmresizer.config.loading import load_config
-from mmresizer.config.resuming import check_resume, find_checkpoint_to_resume
+from mmresizer.config.resuming import check_resume, load_last_checkpoint
 from mmresizer.utils import InputError
 
 
-def test_resume(tmp_path):
-    path = str(tmp_path / "weights.pth")
+def test_resume():
     model = nn.Linear(2, 3)
-    torch.save({"state_dict": model.state_dict(), "meta": {}}, path)
     with pytest.raises(
         InputError, match=r"no training checkpoint \(no message_hub, opt"
     ):
-        check_resume(model, path)
+        check_resume(
+            model, "weights.pth", {"state_dict": model.state_dict(), "meta": {}}
+        )
 
 
-def test_find_checkpoint_to_resume(tmp_path):
+def save(path, value=0):
+    torch.save({"state_dict": {"w": torch.full((9,), float(value))}}, path)
+
+
+def test_last_checkpoint(tmp_path):
     with pytest.raises(InputError, match=r"nothing to resume.*has no checkpoint"):
-        find_checkpoint_to_resume(str(tmp_path))
+        load_last_checkpoint(str(tmp_path))
     (tmp_path / "last_checkpoint").write_text("elsewhere/epoch_3.pth")
     with pytest.raises(
         InputError, match=r"'elsewhere/epoch_3.pth', named in .* is gone"
     ):
-        find_checkpoint_to_resume(str(tmp_path))
+        load_last_checkpoint(str(tmp_path))
     # The folder was moved: the file lies beside its record.
-    (tmp_path / "epoch_3.pth").touch()
-    assert find_checkpoint_to_resume(str(tmp_path)) == str(tmp_path / "epoch_3.pth")
+    save(tmp_path / "epoch_3.pth", 3)
+    path, checkpoint = load_last_checkpoint(str(tmp_path))
+    assert path == str(tmp_path / "epoch_3.pth")
+    assert checkpoint["state_dict"]["w"][0] == 3
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+def test_a_damaged_checkpoint(damage, tmp_path, log):
+    """The one before it, of those that are complete."""
+    for number in (2, 9, 10, 11):
+        save(tmp_path / f"epoch_{number}.pth", number)
+    last = tmp_path / "epoch_10.pth"
+    (tmp_path / "last_checkpoint").write_text(str(last))
+    content = bytearray(last.read_bytes())
+    middle = len(content) // 2
+    if damage == "cut":
+        del content[middle:]
+    elif damage == "flipped":
+        content[content.index(torch.full((9,), 10.0).numpy().tobytes())] ^= 1
+    elif damage == "empty":
+        content.clear()
+    last.write_bytes(content)
+    if damage == "gone":
+        last.unlink()
+    (tmp_path / "epoch_9.pth").write_bytes(b"PK")
+    path, checkpoint = load_last_checkpoint(str(tmp_path))
+    assert path == str(tmp_path / "epoch_2.pth")
+    assert checkpoint["state_dict"]["w"][0] == 2
+    assert re.search(
+        r"epoch_10.pth'.*; .*epoch_9.pth' is no complete .*; the run goes on from "
+        r".*epoch_2.pth' instead",
+        log[-1],
+    )
+    (tmp_path / "epoch_2.pth").unlink()
+    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.*9.pth"):
+        load_last_checkpoint(str(tmp_path))
+
+
+def test_a_record_that_was_cut_off(tmp_path):
+    save(tmp_path / "iter_20.pth")
+    save(tmp_path / "best_accuracy.pth")
+    (tmp_path / "last_checkpoint").touch()
+    assert load_last_checkpoint(str(tmp_path))[0] == str(tmp_path / "iter_20.pth")
 
 
 def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):

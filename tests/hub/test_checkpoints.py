@@ -1,6 +1,8 @@
 """No way to a checkpoint runs code of it, and those that are fine load."""
 
+import errno
 import hashlib
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
 from mmpretrain import get_model
 from safetensors.torch import save_file
 from torch._tensor import _rebuild_from_type_v2
@@ -149,6 +151,22 @@ def test_values_of_numpy(code, tmp_path):
     np.testing.assert_array_equal(loaded["a"], value)
     assert loaded["s"] == value[0]
     assert loaded["a"].dtype == value.dtype
+
+
+def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Also where mmengine saves them, and the disk is full halfway."""
+    file = tmp_path / "run" / "epoch_1.pth"
+    save_checkpoint({"state_dict": {"w": torch.zeros(3)}}, str(file))
+    before = file.read_bytes()
+
+    def fill_up(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint({"state_dict": {"w": torch.ones(3)}}, str(file))
+    assert [*file.parent.iterdir()] == [file]
+    assert file.read_bytes() == before
 
 
 def test_many_threads(tmp_path):
