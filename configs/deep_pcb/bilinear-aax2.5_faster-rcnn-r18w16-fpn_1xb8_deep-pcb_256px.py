@@ -1,4 +1,3 @@
 _base_ = ["bilinear-aax4_faster-rcnn-r18w16-fpn_1xb8_deep-pcb_160px.py"]
 
-# It costs nearly what the resizer to 160 px costs.
 model = dict(resizer=dict(scale_factor=0.4))

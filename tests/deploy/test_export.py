@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import transformers
 from interpolations import INTERPOLATIONS
 from small_classifiers import MEAN, STD, build_classifier
 from torch import nn
@@ -166,23 +167,31 @@ def test_all_resizers(resizer, interpolation, antialias, size, format, tmp_path)
         close(run(file, images), module(images))
 
 
-def test_models_of_timm(tmp_path):
+def build_of_timm(folder):
+    return dict(type="mmresizer.ResizerTimmClassifier", model_name="resnet10t")
+
+
+def build_of_hugging_face(folder):
+    transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], num_labels=3
+    ).save_pretrained(folder / "model")
+    return dict(
+        type="mmresizer.ResizerHuggingFaceClassifier",
+        model_name=str(folder / "model"),
+    )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("build", [build_of_timm, build_of_hugging_face])
+def test_models_of_other_libraries(build, format, tmp_path):
     torch.manual_seed(0)
     resizer = dict(type="mmresizer.LearnedResizer", output_size=32)
-    model = MODELS.build(
-        dict(
-            type="mmresizer.ResizerTimmClassifier",
-            resizer=resizer,
-            model_name="resnet18",
-            pretrained=False,
-            num_classes=3,
-        )
-    ).eval()
+    model = MODELS.build(dict(build(tmp_path), resizer=resizer)).eval()
     images = torch.randn(2, 3, 61, 47)
     with torch.no_grad():
         expected, small = model(images), model.model.resizer(images)
     for part, given in (("whole", images), ("backbone", small)):
-        file = export_model(model, tmp_path, part, "torchscript")
+        file = export_model(model, tmp_path, part, format)
         close(run(file, given), expected)
     with torch.no_grad():
         close(model(images), expected)  # the export took a copy
