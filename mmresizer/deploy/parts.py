@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmpretrain.models import BaseClassifier
+from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
 
 from mmresizer.models import BaseResizer, ResizerDetector
@@ -104,7 +105,8 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
     """Takes a part of a model in eval mode.
 
     Args:
-        model (nn.Module): A model with a resizer.
+        model (nn.Module): A model with a resizer. Its windows of attention are changed
+            so that they can be exported; what it gives is the same.
         part (str): One of :data:`PARTS`.
         uint8 (bool): Whether the part takes RGB images, uint8, and normalises them as
             the model does.
@@ -133,6 +135,9 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         raise InputError(
             f"only weights of torch.float32 can be exported, but some are {types.pop()}"
         )
+    for module in model.modules():
+        if isinstance(module, ShiftWindowMSA):
+            module.window_reverse = _join_windows
     is_behind = part == "backbone"
     run: nn.Module = resizer if part == "resizer" else model
     before: nn.Module | None = _Normalize(model) if uint8 else None
@@ -175,6 +180,24 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         rounds_inside=eight_bit is not None and part == "whole",
         channels_out=channels_out,
     )
+
+
+def _join_windows(windows: Tensor, height: int, width: int, side: int) -> Tensor:
+    """Does what MMPretrain's function does, for any number of images.
+
+    That one takes the number of images from the example of the export.
+
+    Args:
+        windows (Tensor): Shape (N * windows of an image, side, side, C).
+        height (int): Of the map.
+        width (int): Of the map.
+        side (int): Of a window.
+
+    Returns:
+        Tensor: Maps of shape (N, height, width, C).
+    """
+    x = windows.unflatten(0, (-1, height // side, width // side))
+    return x.transpose(2, 3).flatten(1, 2).flatten(2, 3)
 
 
 class _Encode(nn.Module):

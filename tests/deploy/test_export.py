@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from interpolations import INTERPOLATIONS
-from small_classifiers import MEAN, STD, build_classifier
+from small_classifiers import MEAN, SMALL, STD, build_classifier
 from torch import nn
 
 from mmresizer.deploy import FORMATS, PARTS, export_model, read_card
@@ -195,6 +195,31 @@ def test_models_of_other_libraries(build, format, tmp_path):
         close(run(file, given), expected)
     with torch.no_grad():
         close(model(images), expected)  # the export took a copy
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_swin(format, tmp_path):
+    """MMPretrain's windows would keep the number of images of the export."""
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type="mmresizer.ResizerClassifier",
+            resizer=dict(SMALL, type="mmresizer.LearnedResizer", output_size=(32, 64)),
+            backbone=dict(
+                type="SwinTransformer",
+                arch=dict(embed_dims=8, depths=[2, 2], num_heads=[2, 2]),
+                img_size=(32, 64),
+                window_size=4,
+                out_indices=(1,),
+            ),
+            neck=dict(type="GlobalAveragePooling"),
+            head=dict(type="LinearClsHead", num_classes=3, in_channels=16),
+        )
+    ).eval()
+    images = torch.randn(4, 3, 61, 47)
+    with torch.no_grad():
+        expected = model(images)
+    close(run(export_model(model, tmp_path, "whole", format), images), expected)
 
 
 def test_card(tmp_path):
