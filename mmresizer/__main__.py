@@ -4,7 +4,6 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from mmresizer.deploy.limits import Limits
 from mmresizer.hub import (
     ZooModel,
     download_models,
@@ -14,6 +13,7 @@ from mmresizer.hub import (
 )
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import positive_int
+from mmresizer.utils.limits import Limits
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,7 +21,7 @@ from .run_checks import Trial
 _SETTINGS = {"lr", "weight_decay", "momentum", "betas", "nesterov", "eps", "amsgrad"}
 
 # What mmengine's CheckpointHook calls them.
-_CHECKPOINT = re.compile(r"(epoch|iter)_(?P<number>\d+)\.pth")
+_CHECKPOINT = re.compile(r"(?P<unit>epoch|iter)_(?P<number>\d+)\.pth")
 
 _REMEDY = (
     "a resumed run keeps its schedule and its optimizers: restore it, or start anew "
@@ -63,7 +63,7 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
     beside = record.parent / os.path.basename(saved)
     last = saved if os.path.isfile(saved) else str(beside)
     faults = []
-    for path in [last, *_list_earlier(Path(last).name, record.parent)]:
+    for path in [last, *_list_earlier(Path(last))]:
         try:
             if not os.path.isfile(path):
                 raise InputError(f"{saved!r}, named in {str(record)!r}, is gone")
@@ -73,25 +73,33 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
             continue
         if faults:
             print_log(
-                f"{'; '.join(faults)}; the run goes on from {path!r} instead",
+                f"{_join(faults)}; the run goes on from {path!r} instead",
                 logger="current",
                 level=logging.WARNING,
             )
         return path, checkpoint
-    raise InputError(f"nothing to resume: {'; '.join(faults)}")
+    raise InputError(f"nothing to resume: {_join(faults)}")
 
 
-def _list_earlier(last: str, folder: Path) -> list[str]:
-    """Returns the checkpoints in a folder before the one of a name, latest first.
+def _join(faults: Sequence[str]) -> str:
+    """Returns the first fault, and how many others there are."""
+    others = len(faults) - 1
+    return faults[0] + (f", and so for {others} before it" if others else "")
 
-    If the name has no number, as when its record was cut off, it is all of them.
+
+def _list_earlier(last: Path) -> list[str]:
+    """Returns the checkpoints of a run before one of them, latest first.
+
+    If there is no name, as when its record was cut off, it is all of them.
     """
-    found = _CHECKPOINT.fullmatch(last)
+    found = _CHECKPOINT.fullmatch(last.name)
     end = int(found["number"]) if found else math.inf
+    folder = last if last.is_dir() else last.parent
     numbered = [
         (int(match["number"]), str(path))
         for path in folder.glob("*.pth")
         if (match := _CHECKPOINT.fullmatch(path.name))
+        and (not found or match["unit"] == found["unit"])
     ]
     return [path for number, path in sorted(numbered, reverse=True) if number < end]
 

@@ -35,12 +35,13 @@ def export_model(
     """Exports a model or a part of it, checks the file and writes a card beside it.
 
     The file takes any number of images and, where the resizer is a part of it, of any
-    height and width. It is run at five sizes and compared with the model before it gets
-    its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``. The card, a file
-    of this name with ``.json`` behind it, is in the file, too: what goes in and comes
-    out, how test images are prepared, the classes, the normalisation, versions, and the
-    SHA-256 digest of the weights. A resizer with an ``output_range`` gives levels,
-    uint8, which are what its backbone takes.
+    height and width. Of a detector it takes those that become 160 px and more on a
+    side; smaller ones may be refused. It is run at five sizes and compared with the
+    model before it gets its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``.
+    The card, a file of this name with ``.json`` behind it, is in the file, too: what
+    goes in and comes out, how test images are prepared, the classes, the normalisation,
+    versions, and the SHA-256 digest of the weights. A resizer with an ``output_range``
+    gives levels, uint8, which are what its backbone takes.
 
     Args:
         model (str | os.PathLike | Config | nn.Module): Name of a model of the zoo, a
@@ -226,7 +227,7 @@ def _describe_ends(
     shape_out: list[int | str] = ["N", *output.shape[1:]]
     if name == "resizer":
         values, shape_out = small, ["N", output.shape[1], *size]
-    elif part.channels_out:
+    elif part.layout:
         values = f"the maps of {head.__name__}, before boxes are decoded"
         shape_out[1] = "P"
     return {
@@ -243,7 +244,7 @@ def _describe_ends(
             "shape": shape_out,
             "type": str(part.find_type(output)).removeprefix("torch."),
             "values": values,
-            **({"channels": part.channels_out} if part.channels_out else {}),
+            **(part.layout or {}),
         },
     }
 

@@ -56,8 +56,8 @@ class Part:
         uint8 (bool): Whether the images are uint8, instead of floating point.
         gives_levels (bool): Whether the module gives levels.
         rounds_inside (bool): Whether there is a backbone behind a resizer that rounds.
-        channels_out (dict[str, int], optional): Of a detector, what the last axis of
-            the output has: see :class:`DenseDetector`.
+        layout (dict, optional): Of the output of a detector: see
+            :class:`DenseDetector`.
     """
 
     module: nn.Module
@@ -68,20 +68,24 @@ class Part:
     uint8: bool
     gives_levels: bool
     rounds_inside: bool
-    channels_out: dict[str, int] | None = None
+    layout: dict[str, Any] | None = None
 
     def measure_error(self, output: Tensor, expected: Tensor) -> float:
         """Returns how far outputs are from what the part has to give.
 
         It is the largest difference over the largest value. Of levels it is what
-        rounding does not explain.
+        rounding does not explain. Of a detector it is the worst of its kinds of maps.
         """
         if output.shape != expected.shape or output.dtype != self.find_type(expected):
             return math.inf
+        if self.layout:
+            kinds = [*self.layout["channels"].values()]
+            pairs = zip(output.split(kinds, 2), expected.split(kinds, 2), strict=True)
+            return max(_relative_error(*pair) for pair in pairs)
         difference = float((output.double() - expected.double()).abs().max())
         if self.gives_levels:
             return max(0.0, difference - 0.5) / _MAX_LEVEL
-        return difference / (float(expected.abs().max()) or 1.0)
+        return _relative_error(output, expected)
 
     def find_type(self, expected: Tensor) -> torch.dtype:
         """Returns the type of what the module gives."""
@@ -155,10 +159,10 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         dynamic: tuple[int, ...] = (0,)
     else:
         sizes, dynamic = _list_sizes(resizer, part, is_detector), (0, 2, 3)
-    channels_out = None
+    layout = None
     if part != "resizer" and is_detector:
         run = DenseDetector(run, torch.zeros(1, channels, *sizes[0][1:]))
-        channels_out = run.channels
+        layout = run.layout
 
     def reference(images: Tensor) -> Tensor:
         if uint8:
@@ -178,8 +182,14 @@ def make_part(model: nn.Module, part: str, uint8: bool) -> Part:
         uint8=before is not None,
         gives_levels=after is not None,
         rounds_inside=eight_bit is not None and part == "whole",
-        channels_out=channels_out,
+        layout=layout,
     )
+
+
+def _relative_error(output: Tensor, expected: Tensor) -> float:
+    """Returns the largest difference over the largest value."""
+    difference = float((output.double() - expected.double()).abs().max())
+    return difference / (float(expected.abs().max()) or 1.0)
 
 
 def _join_windows(windows: Tensor, height: int, width: int, side: int) -> Tensor:

@@ -26,6 +26,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from mmengine.config import Config
+from mmpretrain.models import BaseClassifier
 from PIL import Image
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -40,12 +41,12 @@ from mmresizer.models import InterpolationResizer
 from mmresizer.models.resizers import EightBit
 from mmresizer.models.utils import get_resizer
 from mmresizer.utils import InputError
+from mmresizer.utils.limits import Limits
 from mmresizer.utils.processes import end_with_parent
 from mmresizer_client import Codec, ExportedModel, Pipeline, parse_codec
 
 from .calibration import find_pixel_range
 from .export import export_model
-from .limits import Limits
 
 WEB = Path(__file__).parent / "web"
 # onnxruntime-web, which npm installs.
@@ -118,6 +119,11 @@ class Split:
         self.shape = self.backbone.output_shape
         self.pipeline = Pipeline(self.resizer.card["test_pipeline"])
         outputs = self.backbone.card["output"]["shape"][1:]
+        if "channels" in self.backbone.card["output"]:
+            raise InputError(
+                f"a server needs a classifier, but the model in {str(folder)!r} is a "
+                "detector"
+            )
         # A checkpoint may lack the names.
         names = self.backbone.card["classes"] or [str(n) for n in range(outputs[0])]
         if len(names) < 2 or outputs != [len(names)]:
@@ -355,6 +361,11 @@ def export_split(
         InputError: See :func:`export_model`.
     """
     loaded = load_named_model(model, checkpoint)
+    if not isinstance(loaded, BaseClassifier):
+        raise InputError(
+            f"a server needs a classifier, but {str(model)!r} is a "
+            f"{type(loaded).__name__}"
+        )
     resizer = get_resizer(loaded)
     if isinstance(resizer, InterpolationResizer) and resizer.eight_bit is None:
         resizer.eight_bit = EightBit(find_pixel_range(loaded))

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 
 
 def check_num_processes(num_processes: int | str) -> None:
@@ -59,10 +60,12 @@ def setup_distributed(cfg: Config) -> None:
     """
     if cfg.launcher == "none":
         return
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     if cfg.launcher == "slurm":
         _check_slurm()
+        processes = str(int(os.environ["SLURM_LOCALID"]) + 1)  # up to this one
     if torch.cuda.is_available():
-        check_num_processes(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        check_num_processes(processes)
         return
     if cfg.launcher == "slurm":
         _set_slurm_environment()
@@ -82,14 +85,15 @@ def setup_distributed(cfg: Config) -> None:
 
 
 def _check_slurm() -> None:
-    """Checks that srun has started this process, and gives its job a port."""
-    if "SLURM_PROCID" not in os.environ:
+    """Checks that srun has started this process, and gives its job step a port."""
+    if "SLURM_STEP_NODELIST" not in os.environ:
         raise InputError(
             "--launcher slurm is for processes that srun starts, as "
-            "tools/slurm_train.sh does, but SLURM_PROCID is not set"
+            "tools/slurm_train.sh does, but SLURM_STEP_NODELIST is not set"
         )
     # mmengine's default is one port for all jobs: two on a machine would meet there.
-    port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _NUM_PORTS
+    job, step = (int(os.environ[f"SLURM_{name}_ID"]) for name in ("JOB", "STEP"))
+    port = _FIRST_PORT + (job + 101 * step) % _NUM_PORTS
     os.environ.setdefault("MASTER_PORT", str(port))
 
 
@@ -102,9 +106,16 @@ def _set_slurm_environment() -> None:
     ):
         os.environ[ours] = os.environ[slurms]
     if "MASTER_ADDR" not in os.environ:
-        nodes = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
-        hosts = subprocess.run(nodes, capture_output=True, text=True, check=True)
-        os.environ["MASTER_ADDR"] = hosts.stdout.split()[0]
+        nodes = os.environ["SLURM_STEP_NODELIST"]
+        command = ["scontrol", "show", "hostnames", nodes]
+        try:
+            hosts = subprocess.run(command, capture_output=True, text=True, check=True)
+            os.environ["MASTER_ADDR"] = hosts.stdout.split()[0]
+        except (OSError, subprocess.CalledProcessError, IndexError) as e:
+            raise InputError(
+                f"scontrol does not name the first host of {nodes!r} "
+                f"({describe_error(e):.200}); set MASTER_ADDR to it"
+            ) from e
 
 
 def leave_distributed() -> None:

@@ -6,6 +6,7 @@ mmengine falls back to unsafe loading. :func:`register_loaders` replaces that fo
 mmengine's ``CheckpointLoader``.
 """
 
+import glob
 import hashlib
 import os
 import pickle
@@ -98,6 +99,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
                 if (damaged := file.testzip()) is not None:
                     raise ValueError(f"the checksum of {damaged!r} in it is wrong")
         return _load_safely(path, map_location)
+    except (OSError, MemoryError):  # no fault of the file
+        raise
     except Exception as e:  # on foreign bytes the readers may raise anything
         raise InputError(
             f"{str(filename)!r} is no complete checkpoint of weights ({_explain(e)})"
@@ -167,9 +170,9 @@ def load_from_zoo(filename: str, map_location: Any = None) -> Any:
 
 
 def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
-    HistoryBuffer()  # the first one gives the class its methods
-    methods = dict(HistoryBuffer._statistics_methods)
     with _LOCK, torch.serialization.safe_globals(_SAFE_GLOBALS):
+        HistoryBuffer()  # the first one gives the class its methods
+        methods = dict(HistoryBuffer._statistics_methods)
         try:
             return torch.load(file, map_location=map_location, weights_only=True)
         finally:
@@ -183,7 +186,11 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
         """Writes bytes to a file; its folder is made if it is missing."""
-        write_atomically(Path(filepath), obj)
+        path = Path(filepath)
+        # What a process left that was killed while it wrote.
+        for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
+            part.unlink(missing_ok=True)
+        write_atomically(path, obj)
 
 
 def register_loaders() -> None:

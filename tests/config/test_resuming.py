@@ -44,6 +44,7 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     """The one before it, of those that are complete."""
     for number in (2, 9, 10, 11):
         save(tmp_path / f"epoch_{number}.pth", number)
+    save(tmp_path / "iter_5.pth")
     last = tmp_path / "epoch_10.pth"
     (tmp_path / "last_checkpoint").write_text(str(last))
     content = bytearray(last.read_bytes())
@@ -62,13 +63,25 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     assert path == str(tmp_path / "epoch_2.pth")
     assert checkpoint["state_dict"]["w"][0] == 2
     assert re.search(
-        r"epoch_10.pth'.*; .*epoch_9.pth' is no complete .*; the run goes on from "
+        r"epoch_10.pth'.*, and so for 1 before it; the run goes on from "
         r".*epoch_2.pth' instead",
         log[-1],
     )
     (tmp_path / "epoch_2.pth").unlink()
-    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.*9.pth"):
+    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* for 1 b"):
         load_last_checkpoint(str(tmp_path))
+
+
+def test_checkpoints_in_another_folder(tmp_path):
+    """As `out_dir` of CheckpointHook has them."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "out").mkdir()
+    save(tmp_path / "out" / "epoch_1.pth")
+    (tmp_path / "out" / "epoch_2.pth").touch()
+    record = tmp_path / "run" / "last_checkpoint"
+    record.write_text(str(tmp_path / "out" / "epoch_2.pth"))
+    path, _ = load_last_checkpoint(str(tmp_path / "run"))
+    assert path == str(tmp_path / "out" / "epoch_1.pth")
 
 
 def test_a_record_that_was_cut_off(tmp_path):

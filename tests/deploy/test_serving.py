@@ -23,10 +23,10 @@ from small_classifiers import build_classifier
 from conftest import ENVIRONMENT
 from mmresizer.__main__ import main
 from mmresizer.deploy import export_model
-from mmresizer.deploy.limits import Limits
 from mmresizer.deploy.serving import Split, create_app, export_split
 from mmresizer.models.utils import normalize_images
 from mmresizer.utils import InputError
+from mmresizer.utils.limits import Limits
 from mmresizer_client import Client
 
 SECONDS = 2

@@ -157,6 +157,8 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     """Also where mmengine saves them, and the disk is full halfway."""
     file = tmp_path / "run" / "epoch_1.pth"
     save_checkpoint({"state_dict": {"w": torch.zeros(3)}}, str(file))
+    (file.parent / f".{file.name}.123").touch()  # of a process that was killed
+    save_checkpoint({"state_dict": {"w": torch.zeros(3)}}, str(file))
     before = file.read_bytes()
 
     def fill_up(*_):

@@ -191,7 +191,7 @@ def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
         ("--partition=gpus", "--partition=cpu"),
         ("--ntasks=8", "--ntasks=2"),
         ("--ntasks-per-node=8", "--ntasks-per-node=1"),
-        ("--cpus-per-task=5", "--cpus-per-task=1"),
+        ("--cpus-per-task=5", "--cpus-per-task=2"),
         ("#SBATCH --gres=gpu:8\n", ""),
         ("config.py", config),
         ("work_dirs/config", str(out)),

@@ -263,7 +263,7 @@ def test_mixed_precision(run_tool, demo_config, tmp_path, dtype):
         (["--resume", "absent.pth"], "'absent.pth' does not exist"),
         (["--amp"], "AMP .* needs a CUDA device"),
         (["--launcher", "mpi"], "--launcher mpi needs CUDA devices"),
-        (["--launcher", "slurm"], "srun starts, .* but SLURM_PROCID is not set"),
+        (["--launcher", "slurm"], "srun starts, .* but SLURM_STEP_NODELIST is not"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without CUDA")

@@ -1,6 +1,7 @@
 """What small images cost when they are sent."""
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +36,9 @@ class RateLoss(nn.Module):
 
     Such codecs (PNG, WebP) predict a pixel from its neighbours, and write what is left.
     The loss is the largest entropy of that, see :func:`bits_of_differences`, by the
-    mean absolute difference between neighbours, of each channel of each image. It is
-    smooth, unlike the bytes of a codec, and less than them by a header.
+    mean absolute difference between neighbours, of each channel of each image. So it
+    is about what is written of noise and textures, and far more than what is written
+    of a pattern that repeats.
 
     Args:
         loss_weight (float): What a bit per value is worth, in units of the other
@@ -48,7 +50,8 @@ class RateLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 0.05):
         super().__init__()
-        if isinstance(loss_weight, bool) or not 0 < loss_weight < math.inf:
+        is_number = isinstance(loss_weight, Real) and not isinstance(loss_weight, bool)
+        if not is_number or not 0 < loss_weight < math.inf:
             raise InputError(
                 f"loss_weight must be a positive number, but got {loss_weight!r}"
             )

@@ -6,6 +6,7 @@ from mmengine.registry import DefaultScope
 from tiny_detectors import make_batch, tiny_config
 
 from mmresizer.deploy import FORMATS, export_model, read_card
+from mmresizer.deploy import export as export_module
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
@@ -33,8 +34,13 @@ def build(name):
     return model.eval()
 
 
-def to_maps(rows, card, sizes):
-    """Splits the one tensor into the lists of maps that a head gives."""
+def to_maps(rows, card, side):
+    """Splits the one tensor into the lists of maps that a head gives, by the card."""
+    divisor = card["output"]["size_divisor"]
+    padded = [-(-n // divisor) * divisor for n in side]
+    sizes = [
+        tuple(-(-n // stride) for n in padded) for stride in card["output"]["strides"]
+    ]
     levels = rows.split([h * w for h, w in sizes], dim=1)
     maps = [
         level.mT.unflatten(2, size).split([*card["output"]["channels"].values()], dim=1)
@@ -49,6 +55,7 @@ def to_maps(rows, card, sizes):
         ("RetinaNet", "onnx"),
         ("RetinaNet", "torch-export"),
         ("RetinaNet", "torchscript"),
+        ("RetinaNet", "openvino"),
         ("FCOS", "onnx"),
         ("YOLOX", "onnx"),
         ("RTMDet", "onnx"),
@@ -65,13 +72,13 @@ def test_boxes(name, format, tmp_path):
     with torch.no_grad(), DefaultScope.overwrite_default_scope("mmdet"):
         expected = model.predict(images, samples, rescale=False)
         rows = FORMATS[format].load(file)(images)
-        sizes = [tuple(m.shape[2:]) for m in model(images)[0]]
+        side = [n // 2 for n in images.shape[2:]]
         metas = [dict(sample.metainfo) for sample in samples]
         for meta in metas:
             meta["img_shape"] = tuple(round(n / 2) for n in meta["img_shape"][:2])
             meta["batch_input_shape"] = tuple(n // 2 for n in images.shape[2:])
         found = model.bbox_head.predict_by_feat(
-            *to_maps(rows, card, sizes), batch_img_metas=metas, rescale=False
+            *to_maps(rows, card, side), batch_img_metas=metas, rescale=False
         )
     for result, sample in zip(found, expected, strict=True):
         assert len(result.scores) > 0
@@ -108,6 +115,7 @@ def test_parts(tmp_path):
         ("FasterRCNN", "of a ResizerFasterRCNN only the part 'resizer' can be expor"),
         ("DETR", "of a ResizerDETR only the part 'resizer' can be exported: it is no"),
         ("RTMDetIns", "only the part 'resizer' can be exported: its RTMDetIns.* does"),
+        ("CenterNet", "its CenterNetHead does not give maps of known strides"),
     ],
 )
 def test_refused(name, sentence, tmp_path):
@@ -115,3 +123,33 @@ def test_refused(name, sentence, tmp_path):
         export_model(build(name), tmp_path / "out", "whole")
     assert not (tmp_path / "out").exists()
     export_model(build(name), tmp_path, "resizer", "torchscript")
+
+
+def test_what_the_neck_does_not_take(tmp_path):
+    model = build("YOLOX")
+    model.size_divisor = 1
+    model.resizer.scale_factor = (0.3, 0.3)
+    with pytest.raises(InputError, match=r"detector itself .*need size_divisor=32"):
+        export_model(model, tmp_path / "out", "whole")
+
+
+def test_each_kind_of_map_is_checked(tmp_path, monkeypatch):
+    """Boxes of zeros, which are small beside the logits."""
+    right = FORMATS["torchscript"]
+    model = build("RetinaNet")
+
+    def load(path):
+        program = right.load(path)
+
+        def run(images):
+            rows = program(images).clone()
+            rows[..., -4:] = 0
+            return rows
+
+        return run
+
+    wrong = right._replace(load=load)
+    monkeypatch.setitem(export_module.FORMATS, "torchscript", wrong)
+    torch.nn.init.constant_(model.bbox_head.retina_cls.bias, 1e6)
+    with pytest.raises(InputError, match="differs from the model by"):
+        export_model(model, tmp_path / "out", "whole", "torchscript")

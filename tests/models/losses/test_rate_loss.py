@@ -71,7 +71,7 @@ def test_orders_images_as_a_codec_does():
 
 
 def test_refused():
-    for weight in (0, -1, float("nan"), True):
+    for weight in (0, -1, float("nan"), True, "0.1", None):
         with pytest.raises(InputError, match="loss_weight must be a positive number"):
             RateLoss(weight)
     with pytest.raises(InputError, match="at least two pixels"):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmresizer.utils.errors import check_int
+from .errors import check_int
 
 
 @dataclass(frozen=True)
