@@ -53,17 +53,18 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
         InputError: If the run has saved none, or none that is complete.
     """
     record = Path(work_dir) / "last_checkpoint"
-    if not record.is_file():
+    saved = record.read_text().strip() if record.is_file() else ""
+    # The run may have been moved, or started from another folder.
+    beside = record.parent / os.path.basename(saved)
+    last = saved if saved and not beside.is_file() else str(beside)
+    paths = [*([last] if saved else []), *_list_earlier(Path(last))]
+    if not paths:
         raise InputError(
             f"nothing to resume: {work_dir!r} has no checkpoint; start without "
             "--resume, or name a checkpoint"
         )
-    saved = record.read_text().strip()
-    # The run may have been moved, or started from another folder.
-    beside = record.parent / os.path.basename(saved)
-    last = saved if os.path.isfile(saved) else str(beside)
     faults = []
-    for path in [last, *_list_earlier(Path(last))]:
+    for path in paths:
         try:
             if not os.path.isfile(path):
                 raise InputError(f"{saved!r}, named in {str(record)!r}, is gone")
@@ -84,13 +85,13 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
 def _join(faults: Sequence[str]) -> str:
     """Returns the first fault, and how many others there are."""
     others = len(faults) - 1
-    return faults[0] + (f", and so for {others} before it" if others else "")
+    return faults[0] + (f", and so are {others} before it" if others else "")
 
 
 def _list_earlier(last: Path) -> list[str]:
     """Returns the checkpoints of a run before one of them, latest first.
 
-    If there is no name, as when its record was cut off, it is all of them.
+    Of a folder it is all of them.
     """
     found = _CHECKPOINT.fullmatch(last.name)
     end = int(found["number"]) if found else math.inf

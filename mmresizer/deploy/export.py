@@ -35,7 +35,7 @@ def export_model(
     """Exports a model or a part of it, checks the file and writes a card beside it.
 
     The file takes any number of images and, where the resizer is a part of it, of any
-    height and width. Of a detector it takes those that become 160 px and more on a
+    height and width. Of a detector it takes those that become 165 px and more on a
     side; smaller ones may be refused. It is run at five sizes and compared with the
     model before it gets its name, ``NAME_PART.SUFFIX``, or ``NAME_PART_uint8.SUFFIX``.
     The card, a file of this name with ``.json`` behind it, is in the file, too: what

@@ -27,9 +27,9 @@ PARTS = ("resizer", "backbone", "whole")
 # What the resizer gives, in pixels, where the size of its output follows the input.
 _TYPICAL_SIDE = 64
 _SMALLEST_SIDE = 32  # for a backbone; a resizer alone gives two pixels
-# The coarsest maps of detectors have cells of 128 pixels. A program for more than one
-# of them does not take one.
-_DETECTOR_SIDE = 160
+# The coarsest maps of detectors have cells of 128 pixels; a program for more than one
+# of them does not take one. Maps of such a side do not halve evenly.
+_DETECTOR_SIDE = 165
 _SMALLEST_INPUT = 8
 # Largest difference from the model, over the largest value that the model gives.
 _TOLERANCE = 1e-4

@@ -60,6 +60,12 @@ def setup_distributed(cfg: Config) -> None:
     """
     if cfg.launcher == "none":
         return
+    is_started = dist.is_initialized() or "RANK" in os.environ
+    if cfg.launcher == "pytorch" and not is_started:
+        raise InputError(
+            "--launcher pytorch is for processes that torchrun starts, as "
+            "tools/dist_train.sh does, but RANK is not set"
+        )
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     if cfg.launcher == "slurm":
         _check_slurm()

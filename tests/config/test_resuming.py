@@ -63,12 +63,12 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     assert path == str(tmp_path / "epoch_2.pth")
     assert checkpoint["state_dict"]["w"][0] == 2
     assert re.search(
-        r"epoch_10.pth'.*, and so for 1 before it; the run goes on from "
+        r"epoch_10.pth'.*, and so are 1 before it; the run goes on from "
         r".*epoch_2.pth' instead",
         log[-1],
     )
     (tmp_path / "epoch_2.pth").unlink()
-    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* for 1 b"):
+    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* 1 before it"):
         load_last_checkpoint(str(tmp_path))
 
 
@@ -87,8 +87,20 @@ def test_checkpoints_in_another_folder(tmp_path):
 def test_a_record_that_was_cut_off(tmp_path):
     save(tmp_path / "iter_20.pth")
     save(tmp_path / "best_accuracy.pth")
-    (tmp_path / "last_checkpoint").touch()
-    assert load_last_checkpoint(str(tmp_path))[0] == str(tmp_path / "iter_20.pth")
+    for _ in range(2):
+        assert load_last_checkpoint(str(tmp_path))[0] == str(tmp_path / "iter_20.pth")
+        (tmp_path / "last_checkpoint").touch()
+
+
+def test_a_copied_run(tmp_path):
+    """Its record names the file of the first one, which may have gone on since."""
+    for name in ("first", "copy"):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name / "epoch_1.pth")
+        record = tmp_path / name / "last_checkpoint"
+        record.write_text(str(tmp_path / "first" / "epoch_1.pth"))
+        path, _ = load_last_checkpoint(str(tmp_path / name))
+        assert path == str(tmp_path / name / "epoch_1.pth")
 
 
 def test_a_resumed_run_has_the_schedule_it_began_with(demo_config, tmp_path):

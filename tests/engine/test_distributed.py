@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -18,12 +20,14 @@ def test_more_processes_than_gpus(two_gpus, monkeypatch):
     message = "3 processes need 3 GPUs, but 2 are visible .CUDA_VISIBLE_DEVICES: 0,3."
     with pytest.raises(InputError, match=message):
         check_num_processes("3")
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     with pytest.raises(InputError, match=message):
         setup_distributed(Config(dict(launcher="pytorch")))
 
 
 def test_cuda_is_left_to_mmengine(two_gpus, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     cfg = Config(dict(launcher="pytorch"))
     setup_distributed(cfg)
@@ -43,3 +47,27 @@ def test_any_number_on_cpus():
     cfg = Config(dict(launcher="none"))
     setup_distributed(cfg)
     assert "model_wrapper_cfg" not in cfg
+
+
+def test_slurm_gives_each_step_a_port_and_counts_gpus(two_gpus, monkeypatch):
+    cfg = Config(dict(launcher="slurm"))
+    with pytest.raises(InputError, match="SLURM_STEP_NODELIST is not set"):
+        setup_distributed(cfg)
+    monkeypatch.setenv("MASTER_PORT", "1")  # to be put back
+    ports = set()
+    for job, step in ((7, 0), (7, 1), (8, 0)):
+        for name, value in (
+            ("STEP_NODELIST", "n[1-2]"),
+            ("JOB_ID", job),
+            ("STEP_ID", step),
+            ("LOCALID", 1),
+        ):
+            monkeypatch.setenv(f"SLURM_{name}", str(value))
+        monkeypatch.delenv("MASTER_PORT")
+        setup_distributed(cfg)
+        ports.add(int(os.environ["MASTER_PORT"]))
+    assert len(ports) == 3
+    assert all(20000 <= port < 30000 for port in ports)
+    monkeypatch.setenv("SLURM_LOCALID", "2")
+    with pytest.raises(InputError, match="3 processes need 3 GPUs, but 2 are visible"):
+        setup_distributed(cfg)

@@ -263,6 +263,7 @@ def test_mixed_precision(run_tool, demo_config, tmp_path, dtype):
         (["--resume", "absent.pth"], "'absent.pth' does not exist"),
         (["--amp"], "AMP .* needs a CUDA device"),
         (["--launcher", "mpi"], "--launcher mpi needs CUDA devices"),
+        (["--launcher", "pytorch"], "torchrun starts, .* but RANK is not set"),
         (["--launcher", "slurm"], "srun starts, .* but SLURM_STEP_NODELIST is not"),
     ],
 )
