@@ -54,10 +54,13 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
     """
     record = Path(work_dir) / "last_checkpoint"
     saved = record.read_text().strip() if record.is_file() else ""
-    # The run may have been moved, or started from another folder.
-    beside = record.parent / os.path.basename(saved)
-    last = saved if saved and not beside.is_file() else str(beside)
-    paths = [*([last] if saved else []), *_list_earlier(Path(last))]
+    if saved:
+        # The run may have been moved, or started from another folder.
+        beside = record.parent / os.path.basename(saved)
+        last = beside if beside.is_file() else Path(saved)
+        paths = [str(last), *_list_earlier(last.parent, last.name)]
+    else:
+        paths = _list_earlier(record.parent)
     if not paths:
         raise InputError(
             f"nothing to resume: {work_dir!r} has no checkpoint; start without "
@@ -88,14 +91,10 @@ def _join(faults: Sequence[str]) -> str:
     return faults[0] + (f", and so are {others} before it" if others else "")
 
 
-def _list_earlier(last: Path) -> list[str]:
-    """Returns the checkpoints of a run before one of them, latest first.
-
-    Of a folder it is all of them.
-    """
-    found = _CHECKPOINT.fullmatch(last.name)
+def _list_earlier(folder: Path, last: str = "") -> list[str]:
+    """Returns the checkpoints in a folder before one of them, latest first."""
+    found = _CHECKPOINT.fullmatch(last)
     end = int(found["number"]) if found else math.inf
-    folder = last if last.is_dir() else last.parent
     numbered = [
         (int(match["number"]), str(path))
         for path in folder.glob("*.pth")

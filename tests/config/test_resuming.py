@@ -92,6 +92,12 @@ def test_a_record_that_was_cut_off(tmp_path):
         (tmp_path / "last_checkpoint").touch()
 
 
+def test_checkpoints_of_other_runs_are_none(tmp_path):
+    save(tmp_path / "epoch_1.pth")
+    with pytest.raises(InputError, match="has no checkpoint"):
+        load_last_checkpoint(str(tmp_path / "new"))
+
+
 def test_a_copied_run(tmp_path):
     """Its record names the file of the first one, which may have gone on since."""
     for name in ("first", "copy"):
