@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
-from mmengine.fileio import LocalBackend, register_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader, checkpoint
@@ -182,7 +182,7 @@ def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Writes files, such as checkpoints, whole or not at all."""
+    """Writes checkpoints whole or not at all."""
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
         """Writes bytes to a file; its folder is made if it is missing."""
@@ -193,9 +193,14 @@ class AtomicLocalBackend(LocalBackend):
         write_atomically(path, obj)
 
 
+def _get_backend(*args: Any, **kwargs: Any) -> Any:
+    """Returns mmengine's backend, or ours in place of the one for local files."""
+    backend = get_file_backend(*args, **kwargs)
+    return AtomicLocalBackend() if type(backend) is LocalBackend else backend
+
+
 def register_loaders() -> None:
     """Puts these loaders, and the writer, into mmengine."""
-    register_backend("local", AtomicLocalBackend, force=True, prefixes="")
     register = CheckpointLoader.register_scheme
     register("", load_from_local, force=True)
     register(("http://", "https://"), load_from_http, force=True)
@@ -203,3 +208,5 @@ def register_loaders() -> None:
     # The loaders of the other schemes (torchvision://, s3://, ...) end in these two.
     checkpoint.load_from_http = load_from_http
     checkpoint._safe_torch_load = _load_safely
+    # There alone: pictures, of which there are many, need not wait for the disk.
+    checkpoint.get_file_backend = _get_backend

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from mmengine import fileio
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
@@ -169,6 +170,7 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         save_checkpoint({"state_dict": {"w": torch.ones(3)}}, str(file))
     assert [*file.parent.iterdir()] == [file]
     assert file.read_bytes() == before
+    fileio.put(b"a picture", str(tmp_path / "a.png"))  # does not wait for the disk
 
 
 def test_many_threads(tmp_path):

@@ -51,7 +51,7 @@ class ResizerClassifier(ImageClassifier):
         self.rate_loss = (
             MODELS.build(rate_loss) if isinstance(rate_loss, dict) else rate_loss
         )
-        if self.rate_loss and self.resizer.eight_bit is None:
+        if self.rate_loss is not None and self.resizer.eight_bit is None:
             raise InputError(
                 "rate_loss counts the bits of levels, so the resizer must have an "
                 "output_range, such as [-8, 8] in units of normalised pixels"
