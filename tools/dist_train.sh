@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains a config in N processes, one per GPU or, without CUDA, on the CPUs:
 #   tools/dist_train.sh CONFIG N [ARGUMENTS of tools/train.py]
-# Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
+# Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment. A job that
+# begins again by itself: MAX_RESTARTS and, with machines that come and go, RDZV_ENDPOINT.
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

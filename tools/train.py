@@ -1,9 +1,11 @@
 """Trains the model of a config."""
 
 import argparse
+import os
 
 from mmresizer.apis import train_model
 from mmresizer.config.loading import load_run_config
+from mmresizer.engine import is_restarting
 from mmresizer.utils import InputError, exit_on_input_error
 from mmresizer.utils.cli import add_run_arguments
 
@@ -55,6 +57,10 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
+    elif is_restarting() and os.path.isfile(f"{cfg.work_dir}/last_checkpoint"):
+        cfg.resume, cfg.load_from = True, None
+    hook = dict(type="mmresizer.PreemptionHook")
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]
     train_model(cfg)
 
 

@@ -19,9 +19,10 @@ from mmresizer.config.resuming import (
     check_resume,
     check_resumed_settings,
     load_last_checkpoint,
+    resume_seed,
 )
 from mmresizer.config.run_checks import check_training
-from mmresizer.engine import leave_distributed, setup_distributed
+from mmresizer.engine import leave_distributed, setup_distributed, use_resumable_loop
 from mmresizer.models.utils import check_initial_weights, load_checkpoint
 from mmresizer.registry import OPTIM_WRAPPERS, find_class
 from mmresizer.utils import InputError
@@ -62,9 +63,11 @@ def train_model(cfg: Config) -> nn.Module:
         else:
             cfg.load_from, resumed = load_last_checkpoint(cfg.work_dir)
         check_resume(model, cfg.load_from, resumed)
+        resume_seed(cfg, resumed)
     elif cfg.get("load_from"):
         check_initial_weights(model, cfg.load_from)
     del model
+    cfg.train_cfg = use_resumable_loop(cfg.train_cfg)
     runner = build_runner(cfg)
     build_training(runner, cfg)
     trial = check_training(runner, cfg)

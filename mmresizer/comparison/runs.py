@@ -13,7 +13,6 @@ from typing import Any
 from mmengine.config import Config
 
 from mmresizer.models.utils import digest_weights, load_checkpoint
-from mmresizer.registry import DATASETS, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
 
@@ -188,14 +187,6 @@ class Run:
             cfg.load_from = str(self.parent.folder / WEIGHTS)
         elif self.checkpoint is not None:
             cfg.load_from = self.checkpoint
-        # With worker processes the random numbers of the images are the workers' own,
-        # and the same for all arms; the model draws from the main process.
-        loader = cfg.train_dataloader
-        dataset = loader.dataset.get("dataset", loader.dataset)  # inside a wrapper
-        kind = find_class(DATASETS, dataset.get("type"))
-        if not getattr(kind, "keeps_own_rng", False):
-            loader.num_workers = max(1, loader.get("num_workers", 0))
-            loader.persistent_workers = True
         cfg.custom_hooks = [
             *(cfg.get("custom_hooks") or []),
             dict(self.recorder, out_dir=str(self.folder)),

@@ -1,12 +1,12 @@
 """Checks before a training goes on from a checkpoint."""
 
 import logging
-import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
@@ -20,8 +20,8 @@ from .run_checks import Trial
 # Of an optimizer; others may be what it has learned, such as DAdaptation's.
 _SETTINGS = {"lr", "weight_decay", "momentum", "betas", "nesterov", "eps", "amsgrad"}
 
-# What mmengine's CheckpointHook calls them.
-_CHECKPOINT = re.compile(r"(?P<unit>epoch|iter)_(?P<number>\d+)\.pth")
+# What mmengine's CheckpointHook and our PreemptionHook call them.
+_CHECKPOINT = re.compile(r"(epoch|iter)_(\d+)(?:_iter_(\d+))?\.pth")
 
 _REMEDY = (
     "a resumed run keeps its schedule and its optimizers: restore it, or start anew "
@@ -93,15 +93,23 @@ def _join(faults: Sequence[str]) -> str:
 
 def _list_earlier(folder: Path, last: str = "") -> list[str]:
     """Returns the checkpoints in a folder before one of them, latest first."""
-    found = _CHECKPOINT.fullmatch(last)
-    end = int(found["number"]) if found else math.inf
+    end = _CHECKPOINT.fullmatch(last)
+    found = [(_CHECKPOINT.fullmatch(path.name), str(path)) for path in folder.glob("*")]
     numbered = [
-        (int(match["number"]), str(path))
-        for path in folder.glob("*.pth")
-        if (match := _CHECKPOINT.fullmatch(path.name))
-        and (not found or match["unit"] == found["unit"])
+        (_number(match), path)
+        for match, path in found
+        if match and (not end or match[1] == end[1])
     ]
-    return [path for number, path in sorted(numbered, reverse=True) if number < end]
+    return [
+        path
+        for number, path in sorted(numbered, reverse=True)
+        if not end or number < _number(end)
+    ]
+
+
+def _number(name: re.Match) -> tuple[int, int]:
+    """Returns what the checkpoints of a unit are sorted by."""
+    return int(name[2]), int(name[3] or 0)
 
 
 def check_resume(model: nn.Module, path: str, checkpoint: dict) -> None:
@@ -118,6 +126,21 @@ def check_resume(model: nn.Module, path: str, checkpoint: dict) -> None:
         )
     check_weights(model, checkpoint["state_dict"], f"the checkpoint {path!r}")
     print_log(f"Resume from {path}", logger="current", level=logging.INFO)
+
+
+def resume_seed(cfg: Config, checkpoint: dict) -> None:
+    """Sets the seed of a config to that of the run that goes on."""
+    seed = checkpoint["meta"].get("seed")
+    asked = cfg.setdefault("randomness", dict(seed=None)).get("seed")
+    if seed is None or seed == asked:
+        return
+    if asked is not None:
+        print_log(
+            f"a resumed run keeps its seed, {seed}; {asked} is not taken",
+            logger="current",
+            level=logging.WARNING,
+        )
+    cfg.randomness.seed = seed
 
 
 def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> None:

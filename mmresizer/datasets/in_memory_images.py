@@ -49,9 +49,6 @@ class InMemoryImages(CustomDataset):
         InputError: If an argument is out of its range, or an image has another size.
     """
 
-    # It has its own random numbers, which are the same for all models of a seed.
-    keeps_own_rng = True
-
     def __init__(
         self,
         image_size: int,
@@ -78,7 +75,6 @@ class InMemoryImages(CustomDataset):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._steps = [dict(step) for step in pipeline]
         self._images: Tensor | None = None
-        self._generator = torch.Generator().manual_seed(torch.initial_seed())
         super().__init__(pipeline=pipeline, **kwargs)
 
     @property
@@ -120,10 +116,10 @@ class InMemoryImages(CustomDataset):
 
     def _shifts(self, count: int) -> Tensor:
         most = self.max_shift
-        return torch.randint(-most, most + 1, (count, 1), generator=self._generator)
+        return torch.randint(-most, most + 1, (count, 1))
 
     def _coins(self, count: int) -> Tensor:
-        return torch.rand(count, 1, generator=self._generator) < 0.5
+        return torch.rand(count, 1) < 0.5
 
     def _load(self) -> Tensor:
         if self.cache_dir is None:

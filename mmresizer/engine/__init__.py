@@ -1,27 +1,39 @@
-"""Hooks, optimizer wrappers, and the setup of distributed jobs."""
+"""Loops, hooks, optimizer wrappers, and the setup of distributed jobs."""
 
-from .distributed import check_num_processes, leave_distributed, setup_distributed
+from .distributed import (
+    check_num_processes,
+    is_restarting,
+    leave_distributed,
+    setup_distributed,
+)
 from .hooks import (
     DivergedError,
     DrawPredictionsHook,
+    PreemptionHook,
     ProgressBarHook,
     RecordMetricsHook,
     RecordRunHook,
     ResizerOptimizerHook,
     ResizerVisualizationHook,
 )
+from .loops import ResumableEpochLoop, ResumableIterLoop, use_resumable_loop
 from .optimizers import BFloat16OptimWrapper
 
 __all__ = [
     "BFloat16OptimWrapper",
     "DivergedError",
     "DrawPredictionsHook",
+    "PreemptionHook",
     "ProgressBarHook",
     "RecordMetricsHook",
     "RecordRunHook",
     "ResizerOptimizerHook",
     "ResizerVisualizationHook",
+    "ResumableEpochLoop",
+    "ResumableIterLoop",
     "check_num_processes",
+    "is_restarting",
     "leave_distributed",
     "setup_distributed",
+    "use_resumable_loop",
 ]

@@ -40,6 +40,15 @@ def check_num_processes(num_processes: int | str) -> None:
         )
 
 
+def is_restarting() -> bool:
+    """Returns whether torchrun starts this job again when one of its processes dies.
+
+    The processes are not told whether they are the first: if machines come and go, the
+    number of restarts stays 0.
+    """
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+
+
 # Where ports of jobs begin, and how many there are: below those that Linux hands out.
 _FIRST_PORT, _NUM_PORTS = 20000, 10000
 

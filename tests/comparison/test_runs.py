@@ -66,22 +66,6 @@ def prepare(demo_config, tmp_path):
     return prepare
 
 
-@pytest.mark.parametrize(("asked", "given"), [(0, 1), (1, 1), (2, 2)])
-def test_workers_draw_the_random_numbers_of_images(prepare, asked, given):
-    loader = prepare(**{"train_dataloader.num_workers": asked}).train_dataloader
-    assert loader.num_workers == given
-    assert loader.persistent_workers
-
-
-def test_no_workers_where_the_images_have_random_numbers_of_their_own(prepare):
-    dataset = dict(type="mmresizer.InMemoryImages", image_size=96, pipeline=[])
-    loader = prepare(
-        **{"train_dataloader.num_workers": 0, "train_dataloader.dataset": dataset}
-    ).train_dataloader
-    assert loader.num_workers == 0
-    assert not loader.get("persistent_workers")
-
-
 def test_prepares_what_a_comparison_needs(prepare, tmp_path):
     """A validation after each epoch, one checkpoint of weights, and the record."""
     cfg = prepare(**{"train_cfg.val_interval": 5, "train_cfg.val_begin": 3})

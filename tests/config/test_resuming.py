@@ -2,11 +2,12 @@ import re
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from mmresizer.apis import train_model
 from mmresizer.config.loading import load_config
-from mmresizer.config.resuming import check_resume, load_last_checkpoint
+from mmresizer.config.resuming import check_resume, load_last_checkpoint, resume_seed
 from mmresizer.utils import InputError
 
 
@@ -18,6 +19,19 @@ def test_resume():
         check_resume(
             model, "weights.pth", {"state_dict": model.state_dict(), "meta": {}}
         )
+
+
+def test_the_seed_is_kept(log):
+    checkpoint = {"meta": {"seed": 7}}
+    cfg = Config(dict())
+    resume_seed(cfg, checkpoint)
+    assert cfg.randomness.seed == 7
+    resume_seed(cfg, checkpoint)
+    assert not log
+    cfg.randomness.seed = 8
+    resume_seed(cfg, checkpoint)
+    assert cfg.randomness.seed == 7
+    assert "keeps its seed, 7; 8 is not taken" in log[-1]
 
 
 def save(path, value=0):
@@ -44,6 +58,8 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     """The one before it, of those that are complete."""
     for number in (2, 9, 10, 11):
         save(tmp_path / f"epoch_{number}.pth", number)
+    save(tmp_path / "epoch_10_iter_110.pth")
+    (tmp_path / "epoch_9_iter_95.pth").touch()
     save(tmp_path / "iter_5.pth")
     last = tmp_path / "epoch_10.pth"
     (tmp_path / "last_checkpoint").write_text(str(last))
@@ -63,12 +79,12 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     assert path == str(tmp_path / "epoch_2.pth")
     assert checkpoint["state_dict"]["w"][0] == 2
     assert re.search(
-        r"epoch_10.pth'.*, and so are 1 before it; the run goes on from "
+        r"epoch_10.pth'.*, and so are 2 before it; the run goes on from "
         r".*epoch_2.pth' instead",
         log[-1],
     )
     (tmp_path / "epoch_2.pth").unlink()
-    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* 1 before it"):
+    with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* 2 before it"):
         load_last_checkpoint(str(tmp_path))
 
 

@@ -5,8 +5,11 @@ import re
 import socket
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -31,7 +34,9 @@ class EvalNorms(Hook):
 @HOOKS.register_module()
 class KillOneWorker(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
-        if runner.epoch == 1 and runner.iter == 3 and os.environ["RANK"] == "1":
+        is_first = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
+        is_chosen = is_first and os.environ["RANK"] == "1"
+        if is_chosen and runner.epoch == 1 and runner.iter == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
 @HOOKS.register_module()
@@ -201,10 +206,90 @@ def test_a_killed_worker(dist, demo_config, hooks, tmp_path):
         "dist_train.sh", healthy, 2, "--work-dir", work_dir, "--resume"
     )
     assert status == 0, output
-    assert re.findall(r"Epoch\(val\) \[(\d)\]", output) == ["2", "3"]
+    assert re.findall(r"Epoch\(val\) \[(\d)\]", output) == ["1", "2", "3"]
     last = torch.load(work_dir / "epoch_3.pth", weights_only=False)
     assert (last["meta"]["epoch"], last["meta"]["iter"]) == (3, 6)
     assert not (work_dir / "epoch_4.pth").exists()
+
+
+@pytest.mark.slow
+def test_a_job_begins_again_by_itself(dist, demo_config, hooks, tmp_path):
+    """It ends as one that was never disturbed."""
+    changes = {"train_cfg.max_epochs": 3, **hooks}
+    ends = []
+    for name, custom in (
+        ("killed", [dict(type="mmresizer.KillOneWorker")]),
+        ("whole", []),
+    ):
+        config = demo_config(name=f"{name}.py", custom_hooks=custom, **changes)
+        work_dir = tmp_path / name
+        status, output = dist(
+            "dist_train.sh", config, 2, "--work-dir", work_dir, MAX_RESTARTS="1"
+        )
+        assert status == 0, output
+        ends.append((re.findall(r"Epoch\(val\) \[(\d)\]", output), work_dir))
+    assert [validated for validated, _ in ends] == [[*"1123"], [*"123"]]
+    a, b = (
+        torch.load(work_dir / "epoch_3.pth", weights_only=False)["state_dict"]
+        for _, work_dir in ends
+    )
+    for name, value in a.items():
+        assert torch.equal(value, b[name]), name
+
+
+@pytest.mark.slow
+def test_a_lost_node(demo_config, hooks, port, tmp_path):
+    """The other one goes on alone, at the same share of its epoch."""
+    config = demo_config(**hooks, **{"train_cfg.max_epochs": 30})
+    work_dir = tmp_path / "run"
+    env = {
+        **ENVIRONMENT,
+        **with_packages(tmp_path),
+        "NNODES": "1:2",
+        "RDZV_ENDPOINT": f"127.0.0.1:{port}",
+        "MAX_RESTARTS": "3",
+        "PET_RDZV_CONF": "last_call_timeout=5,keep_alive_interval=1",
+    }
+    command = ["bash", ROOT / "tools" / "dist_train.sh", config, "1"]
+    logs = [tmp_path / f"node{i}.txt" for i in range(2)]
+    nodes = []
+    with ExitStack() as stack:
+        for log in logs:
+            file = stack.enter_context(log.open("w"))
+            node = subprocess.Popen(
+                [*command, "--work-dir", work_dir], env=env, stdout=file,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            nodes.append(node)
+            stack.callback(_kill_session, node)
+            time.sleep(1)  # the first one holds the rendezvous
+        _wait_until(lambda: (work_dir / "epoch_2.pth").exists(), nodes[0], logs[0])
+        _kill_session(nodes[1])
+        assert nodes[0].wait(300) == 0, logs[0].read_text()
+    text = logs[0].read_text() + logs[1].read_text()
+    resumed = int(re.findall(r"Resume from .*epoch_(\d+)\S*.pth", text)[-1])
+    ends = re.findall(r"Epoch\(train\) +\[(\d+)\]\[(\d)/(\d)\]", logs[0].read_text())
+    for epoch, batch, total in ends:
+        assert batch == total == ("2" if int(epoch) <= resumed else "4")
+    last = torch.load(work_dir / "epoch_30.pth", weights_only=False)
+    assert last["meta"]["iter"] == 4 * 30
+
+
+def _wait_until(holds, process, log):
+    end = time.monotonic() + 240
+    while not holds():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.2)
+
+
+def _kill_session(process):
+    if process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        for victim in (process, *children):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                victim.kill()
+        process.wait()
 
 
 @pytest.mark.slow

@@ -182,11 +182,12 @@ def test_a_fault_ends_the_job(slurm, demo_config, tmp_path):
 
 
 def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
-    """The batch script of the guide, stopped by Slurm behind its second epoch."""
+    """The batch script of the guide, stopped before its time limit and by Slurm."""
     guide = (ROOT / "docs" / "guides" / "training.md").read_text()
     script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", guide, re.DOTALL).group(1)
     out = tmp_path / "out"
-    config = str(demo_config(**{"train_cfg.max_epochs": 12}))
+    epochs = 40
+    config = str(demo_config(**{"train_cfg.max_epochs": epochs}))
     for old, new in (
         ("--partition=gpus", "--partition=cpu"),
         ("--ntasks=8", "--ntasks=2"),
@@ -213,24 +214,26 @@ def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
     def show():
         return log.read_text() if log.exists() else call("scontrol", "show", "job", job)
 
-    wait_until(lambda: (out / "epoch_2.pth").exists(), 180, show)
-    call("scontrol", "requeue", job)
-
-    def goes_on():
+    def has_resumed(times):
         # At once: by itself it would wait for two minutes.
         now = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
         subprocess.run(now, env=env, capture_output=True)
-        return "Resume from" in show()
+        return show().count("Resume from") == times
 
-    wait_until(goes_on, 240, show)
-    wait_until(lambda: "COMPLETED" in call("scontrol", "show", "job", job), 180, show)
+    wait_until(lambda: (out / "epoch_2.pth").exists(), 180, show)
+    call("scancel", "--signal=USR1", job)  # as --signal does
+    wait_until(lambda: has_resumed(1), 240, show)
+    trained = len(re.findall(r"Epoch\(train\)", show()))
+    wait_until(lambda: len(re.findall(r"Epoch\(train\)", show())) > trained, 180, show)
+    call("scontrol", "requeue", job)
+    wait_until(lambda: has_resumed(2), 240, show)
+    wait_until(lambda: "COMPLETED" in call("scontrol", "show", "job", job), 300, show)
     text = log.read_text()
-    resumed = int(re.search(r"Resume from .*epoch_(\d+).pth", text).group(1))
-    assert 2 <= resumed < 12
-    first, second = (
-        [int(n) for n in re.findall(r"Epoch\(train\) +\[(\d+)\]", part)]
-        for part in text.split("Resume from", 1)
-    )
-    assert first[:resumed] == [*range(1, resumed + 1)]
-    assert second == [*range(resumed + 1, 13)]
+    saved = re.findall(r"Got (\w+) and saved (\S+epoch_\d+_iter_\d+.pth);", text)
+    assert [name for name, _ in saved] == ["SIGUSR1", "SIGTERM"]
+    assert re.findall(r"Resume from (\S+)", text) == [path for _, path in saved]
+    validated = [int(n) for n in re.findall(r"Epoch\(val\) \[(\d+)\]", text)]
+    assert validated == [*range(1, epochs + 1)]
+    last = torch.load(out / f"epoch_{epochs}.pth", weights_only=False)
+    assert last["meta"]["iter"] == 2 * epochs
     assert not find_processes(config)

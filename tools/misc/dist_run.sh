@@ -3,6 +3,8 @@
 #
 # With CUDA each process has a GPU (NCCL); without, the processes share the CPUs (gloo).
 # Several machines: the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# If they may come and go: with NNODES=MIN:MAX and RDZV_ENDPOINT=HOST:PORT, one of them.
+# MAX_RESTARTS: how often a job begins again by itself when one of its processes dies.
 set -euo pipefail
 
 tool=$1
@@ -24,7 +26,14 @@ with exit_on_input_error():
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
 
-if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+if [ -n "${RDZV_ENDPOINT:-}" ]; then
+  rendezvous=(
+    --nnodes="${NNODES:-1}"
+    --rdzv_backend=c10d
+    --rdzv_endpoint="$RDZV_ENDPOINT"
+    --rdzv_id="${RDZV_ID:-mmresizer}"
+  )
+elif [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
   rendezvous=(--standalone) # any free port: several jobs may run on one machine
 else
   rendezvous=(
@@ -35,5 +44,5 @@ else
   )
 fi
 exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
-  --nproc_per_node="$processes" \
+  --nproc_per_node="$processes" --max_restarts="${MAX_RESTARTS:-0}" \
   "$tool" "$@" --launcher pytorch

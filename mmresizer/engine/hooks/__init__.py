@@ -1,6 +1,7 @@
 """Hooks for the Runner."""
 
 from .draw_predictions_hook import DrawPredictionsHook
+from .preemption_hook import PreemptionHook
 from .progress_bar_hook import ProgressBarHook
 from .record_metrics_hook import DivergedError, RecordMetricsHook
 from .record_run_hook import RecordRunHook
@@ -10,6 +11,7 @@ from .resizer_visualization_hook import ResizerVisualizationHook
 __all__ = [
     "DivergedError",
     "DrawPredictionsHook",
+    "PreemptionHook",
     "ProgressBarHook",
     "RecordMetricsHook",
     "RecordRunHook",

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Sequence
 
 import torch
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -18,13 +18,12 @@ from .record_metrics_hook import DivergedError, RecordMetricsHook
 class RecordRunHook(RecordMetricsHook):
     """Records the accuracy after each epoch, image by image, and the data it saw.
 
-    For classifiers of one label an image, in a single process. The random numbers are
-    set anew at each iteration: models of different layers then draw the same ones for
-    Mixup, say. The files are those of :class:`RecordMetricsHook`; in place of metrics
-    ``record.json`` has lists with an item an epoch, ``top1`` (percent), ``loss`` (mean
-    of the training iterations) and ``data`` (checksum of all training images and labels
-    so far, in their order); of the last validation ``val_data`` (the same of its
-    images) and ``correct``, a character of "0" or "1" for each.
+    For classifiers of one label an image, in a single process. The files are those of
+    :class:`RecordMetricsHook`; in place of metrics ``record.json`` has lists with an
+    item an epoch, ``top1`` (percent), ``loss`` (mean of the training iterations) and
+    ``data`` (checksum of all training images and labels so far, in their order); of the
+    last validation ``val_data`` (the same of its images) and ``correct``, a character
+    of "0" or "1" for each.
 
     Args:
         out_dir (str): Folder for the files.
@@ -39,15 +38,6 @@ class RecordRunHook(RecordMetricsHook):
         self._losses: list[float] = []
         self._checksum = 0
         self._val_checksum = 0
-
-    def before_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | tuple | list | None = None,
-    ) -> None:
-        """Sets the random numbers of the main process."""
-        set_random_seed((runner.seed + runner.iter) % 2**32)
 
     def after_train_iter(
         self,

@@ -1,0 +1,307 @@
+"""Training loops that can go on from any iteration as if they had never stopped.
+
+All random numbers of an iteration depend on the seed of the run, on the process and on
+the number of the iteration, and on nothing that happened before. So a checkpoint needs
+no state of generators or of the processes that load data.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
+
+from mmresizer.registry import LOOPS, find_class
+
+_BATCHES = "batches_per_epoch"
+
+
+class Draw(NamedTuple):
+    """A sample that is to be loaded.
+
+    Attributes:
+        index (int): Its number in the dataset.
+        seed (int): Of the random numbers of its transforms.
+    """
+
+    index: int
+    seed: int
+
+
+class SeededBatchSampler(BatchSampler):
+    """Adds a seed to each index that a batch sampler gives, and begins where asked.
+
+    Args:
+        batches (BatchSampler): Gives the indices.
+        seed (int): Of the run.
+        is_endless (bool): Whether to begin again behind the last batch. Defaults to
+            False.
+    """
+
+    def __init__(self, batches: BatchSampler, seed: int, is_endless: bool = False):
+        self.batches = batches
+        self.seed = seed
+        self.is_endless = is_endless
+        self.start(0)
+
+    def start(self, iteration: int, skipped: int = 0) -> None:
+        """Sets where to begin.
+
+        Args:
+            iteration (int): Number of the next batch since the training began.
+            skipped (int): Batches to leave out before it. Defaults to 0.
+        """
+        self._iteration, self._skipped = iteration, skipped
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yields batches of samples to load."""
+        for number, batch in enumerate(self._walk()):
+            if number < self._skipped:
+                continue
+            seeds = _spawn_seeds(self.seed, self._iteration, len(batch), get_rank() + 1)
+            self._iteration += 1
+            yield [Draw(*pair) for pair in zip(batch, seeds, strict=True)]
+
+    def _walk(self) -> Iterator[Sequence[int]]:
+        yield from self.batches
+        epoch = 0
+        while self.is_endless:
+            epoch += 1
+            if hasattr(self.sampler, "set_epoch"):
+                self.sampler.set_epoch(epoch)
+            yield from self.batches
+
+    def __len__(self) -> int:
+        """Returns the number of batches of an epoch."""
+        return len(self.batches)
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns what the batch sampler has, such as its sampler."""
+        if name == "batches":  # not there yet, as when it is unpickled
+            raise AttributeError(name)
+        return getattr(self.batches, name)
+
+
+class SeededDataset(Dataset):
+    """A dataset that sets the random numbers before it loads a :class:`Draw`.
+
+    In all else it is the dataset that it was made from.
+
+    Args:
+        dataset (Dataset): That dataset.
+    """
+
+    def __init__(self, dataset: Dataset):
+        vars(self)["dataset"] = dataset
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns an attribute of the dataset."""
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute of the dataset, as hooks that switch its transforms do."""
+        setattr(self.dataset, name, value)
+
+    def __len__(self) -> int:
+        """Returns the number of samples."""
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, item: Any) -> Any:
+        """Returns a sample."""
+        if isinstance(item, Draw):
+            _seed_sample(item.seed)
+            item = item.index
+        return self.dataset[item]
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Any:
+        """Returns a batch."""
+        if not hasattr(self.dataset, "__getitems__"):
+            return [self[draw] for draw in draws]
+        _seed_sample(draws[0].seed)
+        return self.dataset.__getitems__([draw.index for draw in draws])
+
+
+def _spawn_seeds(seed: int, iteration: int, count: int, stream: int) -> list[int]:
+    """Returns seeds that no other iteration or stream has, but by chance."""
+    sequence = np.random.SeedSequence([seed, iteration, stream])
+    return sequence.generate_state(count).tolist()
+
+
+def _seed_sample(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)  # in loading, no GPU draws numbers
+
+
+def _seed_model(runner: Runner) -> None:
+    """Sets the random numbers of the model, of Mixup and the like.
+
+    The seed of a run differs between its processes if ``diff_rank_seed`` asks for it.
+    """
+    (seed,) = _spawn_seeds(runner.seed, runner.iter, 1, 0)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _seed_loader(
+    loader: DataLoader, seed: int, is_endless: bool = False
+) -> SeededBatchSampler | None:
+    """Makes a loader draw its random numbers from seeds; None if it has no indices."""
+    if isinstance(loader.dataset, IterableDataset) or loader.batch_sampler is None:
+        return None
+    batches = SeededBatchSampler(loader.batch_sampler, seed, is_endless)
+    # A loader refuses new ones, for those who have begun to iterate. Another loader
+    # would lack the batch size and the sampler, which mmengine's hooks ask for.
+    object.__setattr__(loader, "batch_sampler", batches)
+    object.__setattr__(loader, "dataset", SeededDataset(loader.dataset))
+    return batches
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(EpochBasedTrainLoop):
+    """mmengine's ``EpochBasedTrainLoop``, which goes on from any iteration.
+
+    A checkpoint from the end of an epoch was saved before the validation of that epoch.
+    So a run that goes on from it validates first. If an epoch has another number of
+    batches than before, as with other processes, the run goes on from the same share of
+    the epoch.
+
+    Args:
+        runner (Runner): The Runner.
+        dataloader (DataLoader | dict): Of the training data.
+        *args, **kwargs: As of mmengine's loop.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs):
+        super().__init__(runner, dataloader, *args, **kwargs)
+        self._batches = _seed_loader(self.dataloader, runner.seed)
+        self._first = 0  # batch of the epoch that runs
+        self._record = _RecordBatches()
+        runner.register_hook(self._record)
+
+    def run(self) -> torch.nn.Module:
+        """Trains."""
+        if self._iter > 0:
+            self._find_place()
+        return super().run()
+
+    def _find_place(self) -> None:
+        """Finds the first batch of a run that goes on, and validates if none was."""
+        batches = len(self.dataloader)
+        saved = self._record.saved or batches
+        done = self._iter - self._epoch * saved
+        if not 0 <= done <= saved:  # mmengine has saved it, at the end of an epoch
+            saved, done = batches, 0
+        self._first = done * batches // saved
+        self._iter = self._epoch * batches + self._first
+        if self._first == 0:
+            self._validate()
+
+    def run_epoch(self) -> None:
+        """Trains for what is left of an epoch."""
+        if self._batches is not None:
+            self._batches.start(self._iter, self._first)
+        super().run_epoch()
+        self._first = 0
+
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Trains for an iteration."""
+        _seed_model(self.runner)
+        super().run_iter(self._first + idx, data_batch)
+
+    def _validate(self) -> None:
+        """Validates the epoch at whose end the checkpoint was saved, if it is due."""
+        self._decide_current_val_interval()
+        is_due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if (
+            self.runner.val_loop is not None
+            and self._epoch >= self.val_begin
+            and is_due
+        ):
+            print_log(f"Validates epoch {self._epoch}", logger="current")
+            self.runner.val_loop.run()
+
+
+class _RecordBatches(Hook):
+    """Notes in each checkpoint how many batches an epoch has."""
+
+    def __init__(self) -> None:
+        self.saved: int | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint["meta"][_BATCHES] = len(runner.train_dataloader)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.saved = checkpoint.get("meta", {}).get(_BATCHES)
+
+
+@LOOPS.register_module()
+class ResumableIterLoop(IterBasedTrainLoop):
+    """mmengine's ``IterBasedTrainLoop``, which goes on from any iteration.
+
+    Args:
+        runner (Runner): The Runner.
+        dataloader (DataLoader | dict): Of the training data.
+        *args, **kwargs: As of mmengine's loop.
+    """
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs):
+        super().__init__(runner, dataloader, *args, **kwargs)
+        batches = _seed_loader(self.dataloader, runner.seed, is_endless=True)
+        if batches is not None:
+            self.dataloader_iterator = _Stream(self.dataloader, batches)
+
+    def run_iter(self, data_batch: Sequence[dict]) -> None:
+        """Trains for an iteration."""
+        _seed_model(self.runner)
+        super().run_iter(data_batch)
+
+
+class _Stream:
+    """Batches of a loader without end; those that are skipped are not loaded."""
+
+    def __init__(self, loader: DataLoader, batches: SeededBatchSampler):
+        self._loader = loader
+        self._batches = batches
+        self._iterator: Iterator | None = None
+
+    def skip_iter(self, num_iters: int) -> None:
+        self._batches.start(num_iters, num_iters)
+
+    def __next__(self) -> Any:
+        if self._iterator is None:  # where to begin is known by now
+            self._iterator = iter(self._loader)
+        return next(self._iterator)
+
+
+_RESUMABLE = {
+    EpochBasedTrainLoop: "mmresizer.ResumableEpochLoop",
+    IterBasedTrainLoop: "mmresizer.ResumableIterLoop",
+}
+
+
+def use_resumable_loop(train_cfg: dict) -> dict:
+    """Returns a ``train_cfg`` with the loop of this module in place of mmengine's.
+
+    Loops of other types stay.
+    """
+    settings = dict(train_cfg)
+    if "type" in settings:
+        loop = find_class(MMENGINE_LOOPS, settings["type"])
+    elif isinstance(settings.get("by_epoch"), bool):
+        by_epoch = settings.pop("by_epoch")
+        loop = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
+    else:
+        return settings  # mmengine says what is missing
+    settings["type"] = _RESUMABLE.get(loop, settings.get("type"))
+    return settings

@@ -1,0 +1,175 @@
+"""Runs that are stopped in the middle of an epoch and go on from there."""
+
+import re
+import signal
+
+import pytest
+import torch
+
+from conftest import ROOT, with_packages
+
+# Signals the process of a rank and those that load its data, as a cluster does.
+HOOKS = """
+import multiprocessing, os, subprocess
+from mmengine.hooks import Hook
+from mmresizer.registry import HOOKS
+
+@HOOKS.register_module()
+class SignalAt(Hook):
+    def __init__(self, iteration, number, rank="0"):
+        self.iteration, self.number, self.rank = iteration, number, rank
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        is_asked = os.environ.get("RANK", "0") == self.rank
+        if is_asked and runner.iter + 1 == self.iteration:
+            children = [child.pid for child in multiprocessing.active_children()]
+            pids = map(str, (*children, os.getpid()))
+            subprocess.run(["kill", f"-{self.number}", *pids], check=True)
+"""
+
+# All that has a state: random transforms in processes of their own, Mixup, an average
+# of the weights, the resizer's optimizer, schedules of iterations and momentum.
+RANDOM = {
+    "train_cfg.max_epochs": 3,
+    "train_dataloader.num_workers": 2,
+    "train_dataloader.persistent_workers": True,
+    "train_dataloader.dataset.pipeline": [
+        dict(type="RandomFlip", prob=0.5),
+        dict(type="RandomCrop", crop_size=96, padding=8),
+        dict(type="RandomErasing", erase_prob=0.5),
+        dict(type="PackInputs"),
+    ],
+    "model.train_cfg": dict(augments=dict(type="Mixup", alpha=0.5)),
+    "model.head.loss": dict(type="CrossEntropyLoss", use_soft=True),
+    "optim_wrapper.optimizer": dict(
+        _delete_=True, type="SGD", lr=0.05, momentum=0.9, weight_decay=1e-4
+    ),
+    "param_scheduler": [
+        dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=7),
+        dict(type="CosineAnnealingLR", T_max=5, by_epoch=False, begin=7, end=12),
+    ],
+}
+HAVE_STATE = [
+    dict(type="EMAHook", momentum=0.1),
+    dict(type="mmresizer.ResizerOptimizerHook", lr=1e-3),
+]
+
+
+@pytest.fixture
+def make_config(demo_config, tmp_path):
+    """Writes a config with hooks; returns its path."""
+    (tmp_path / "test_preemption_hooks.py").write_text(HOOKS)
+
+    def make_config(name, *hooks, **changes):
+        cfg = {**RANDOM, "custom_hooks": [*HAVE_STATE, *hooks], **changes}
+        cfg["custom_imports.imports"] = ["mmresizer", "test_preemption_hooks"]
+        return demo_config(name=name, **cfg)
+
+    return make_config
+
+
+@pytest.fixture
+def train(run_tool, tmp_path):
+    def train(config, folder, *arguments):
+        return run_tool(
+            "train.py", config, "--work-dir", tmp_path / folder, "--deterministic",
+            *arguments, env=with_packages(tmp_path),
+        )  # fmt: skip
+
+    return train
+
+
+def assert_same(a, b, where=""):
+    """All tensors and numbers are equal, to the last bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            assert_same(*pair, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def assert_same_end(folder, other, last="epoch_3.pth"):
+    """Two runs end with the same weights, averages, optimizers and schedules."""
+    a, b = (torch.load(path / last, weights_only=False) for path in (folder, other))
+    for saved in (a, b):
+        saved.pop("meta")
+        saved.pop("message_hub")
+    assert {"ema_state_dict", "optimizer", "param_schedulers"} < a.keys()
+    assert_same(a, b)
+
+
+def read_scores(output):
+    return re.findall(r"Epoch\(val\) \[(\d)\]\[1/1\] +accuracy/top1: ([\d.]+)", output)
+
+
+def test_goes_on_to_the_last_digit(make_config, train, tmp_path):
+    """In the middle of an epoch and at its end, with other processes that load."""
+    whole = make_config("whole.py")
+    status, output = train(whole, "whole")
+    assert status == 0, output
+    scores = read_scores(output)
+    assert len({score for _, score in scores}) > 1
+
+    def stop(iteration, number):
+        return dict(type="mmresizer.SignalAt", iteration=iteration, number=number)
+
+    first = make_config("first.py", stop(6, signal.SIGTERM))
+    status, output = train(first, "parts")
+    assert status == -signal.SIGTERM, output
+    assert re.search(r"Got SIGTERM and saved .*parts/epoch_1_iter_6.pth", output)
+    seen = read_scores(output)
+
+    second = make_config("second.py", stop(8, signal.SIGUSR1))
+    options = ("--cfg-options", "train_dataloader.num_workers=1")
+    status, output = train(second, "parts", "--resume", *options)
+    assert status == -signal.SIGUSR1, output
+    assert "Epoch(train) [2][4/4]" in output
+    names = {path.name for path in (tmp_path / "parts").glob("*.pth")}
+    assert names == {"epoch_1.pth", "epoch_1_iter_8.pth"}  # the older one is gone
+
+    status, output = train(whole, "parts", "--resume")
+    assert status == 0, output
+    assert [*seen, *read_scores(output)] == scores
+    assert_same_end(tmp_path / "whole", tmp_path / "parts")
+    assert not (tmp_path / "parts" / "epoch_1_iter_8.pth").exists()
+
+
+@pytest.mark.slow
+def test_one_process_of_a_job_is_enough(make_config, run, tmp_path):
+    """All of them stop behind the same iteration, and go on together."""
+
+    def dist_train(config, folder, *arguments):
+        script = ROOT / "tools" / "dist_train.sh"
+        options = (config, 2, "--work-dir", tmp_path / folder, "--deterministic")
+        return run("bash", script, *options, *arguments, env=with_packages(tmp_path))
+
+    # Each process has two batches an epoch.
+    changes = {"train_cfg.max_epochs": 4}
+    whole = make_config("whole.py", **changes)
+    status, output = dist_train(whole, "whole")
+    assert status == 0, output
+    stop = dict(type="mmresizer.SignalAt", iteration=2, number=15, rank="1")
+    status, output = dist_train(make_config("stop.py", stop, **changes), "parts")
+    assert status != 0
+    assert "Got SIGTERM and saved" in output
+    saved = [path.name for path in (tmp_path / "parts").glob("*_iter_*.pth")]
+    assert saved == ["epoch_1_iter_3.pth"]  # they agree at the next iteration
+    status, output = dist_train(whole, "parts", "--resume")
+    assert status == 0, output
+    assert_same_end(tmp_path / "whole", tmp_path / "parts", "epoch_4.pth")
+
+
+def test_accumulated_gradients_are_used_first(make_config, train, tmp_path):
+    stop = dict(type="mmresizer.SignalAt", iteration=1, number=15)
+    changes = {"optim_wrapper.accumulative_counts": 3, "train_cfg.max_epochs": 1}
+    status, output = train(make_config("stop.py", stop, **changes), "run")
+    assert status == -signal.SIGTERM, output
+    assert (tmp_path / "run" / "epoch_0_iter_3.pth").is_file()
