@@ -12,6 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmresizer.engine import ResizerOptimizerHook
+from mmresizer.engine.loops import BATCHES_PER_EPOCH
 from mmresizer.models.utils import check_weights, load_checkpoint
 from mmresizer.utils import InputError
 
@@ -168,12 +169,17 @@ def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> No
             level=logging.WARNING,
         )
         return
+    batches = meta.get(BATCHES_PER_EPOCH)
+    # ResumableEpochLoop makes the schedules anew, and scales the rate as it is told.
+    is_of_other_length = batches not in (None, len(loop.dataloader))
     saved = checkpoint.get("param_schedulers") or []
     saved = saved if isinstance(saved, dict) else {"": saved}
     states = checkpoint["optimizer"]
     for name, optimizer in trial.optimizers.items():
         ours = trial.schedulers.get(name, [])
         scheduled = {scheduler.param_name for scheduler in ours}
+        if is_of_other_length:
+            scheduled.add("lr")
         if "momentum" in scheduled:
             scheduled.add("betas")  # what it is called in Adam
         optimizer_name = type(optimizer).__name__
@@ -188,7 +194,7 @@ def check_resumed_settings(runner: Runner, trial: Trial, checkpoint: dict) -> No
             saved.get(name, []),
             [scheduler.state_dict() for scheduler in ours],
             [type(scheduler).__name__ for scheduler in ours],
-            lambda key: key not in _PROGRESS,
+            lambda key: key not in _PROGRESS and not is_of_other_length,
         )
         if difference:
             raise InputError(f"{difference}; {_REMEDY}")

@@ -6,6 +6,7 @@ no state of generators or of the processes that load data.
 """
 
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,38 +15,40 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
-from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from mmresizer.registry import LOOPS, find_class
 
-_BATCHES = "batches_per_epoch"
+# Where the meta data of a checkpoint has it.
+BATCHES_PER_EPOCH = "batches_per_epoch"
 
 
 class Draw(NamedTuple):
     """A sample that is to be loaded.
 
     Attributes:
-        index (int): Its number in the dataset.
+        number (int): Of the sample in the dataset.
         seed (int): Of the random numbers of its transforms.
     """
 
-    index: int
+    number: int
     seed: int
 
 
-class SeededBatchSampler(BatchSampler):
+class SeededBatchSampler(Sampler[list[Draw]]):
     """Adds a seed to each index that a batch sampler gives, and begins where asked.
 
     Args:
-        batches (BatchSampler): Gives the indices.
+        batches (Iterable[Sequence[int]]): Gives the indices.
         seed (int): Of the run.
         is_endless (bool): Whether to begin again behind the last batch. Defaults to
             False.
     """
 
-    def __init__(self, batches: BatchSampler, seed: int, is_endless: bool = False):
+    def __init__(self, batches: Any, seed: int, is_endless: bool = False):
         self.batches = batches
         self.seed = seed
         self.is_endless = is_endless
@@ -119,7 +122,7 @@ class SeededDataset(Dataset):
         """Returns a sample."""
         if isinstance(item, Draw):
             _seed_sample(item.seed)
-            item = item.index
+            item = item.number
         return self.dataset[item]
 
     def __getitems__(self, draws: Sequence[Draw]) -> Any:
@@ -127,7 +130,7 @@ class SeededDataset(Dataset):
         if not hasattr(self.dataset, "__getitems__"):
             return [self[draw] for draw in draws]
         _seed_sample(draws[0].seed)
-        return self.dataset.__getitems__([draw.index for draw in draws])
+        return self.dataset.__getitems__([draw.number for draw in draws])
 
 
 def _spawn_seeds(seed: int, iteration: int, count: int, stream: int) -> list[int]:
@@ -174,7 +177,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     A checkpoint from the end of an epoch was saved before the validation of that epoch.
     So a run that goes on from it validates first. If an epoch has another number of
     batches than before, as with other processes, the run goes on from the same share of
-    the epoch.
+    the epoch, and schedules are what they would be there in a run of such epochs.
 
     Args:
         runner (Runner): The Runner.
@@ -186,26 +189,15 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         super().__init__(runner, dataloader, *args, **kwargs)
         self._batches = _seed_loader(self.dataloader, runner.seed)
         self._first = 0  # batch of the epoch that runs
-        self._record = _RecordBatches()
-        runner.register_hook(self._record)
+        self._place = _FindPlaceHook()
+        runner.register_hook(self._place)
 
     def run(self) -> torch.nn.Module:
         """Trains."""
-        if self._iter > 0:
-            self._find_place()
-        return super().run()
-
-    def _find_place(self) -> None:
-        """Finds the first batch of a run that goes on, and validates if none was."""
-        batches = len(self.dataloader)
-        saved = self._record.saved or batches
-        done = self._iter - self._epoch * saved
-        if not 0 <= done <= saved:  # mmengine has saved it, at the end of an epoch
-            saved, done = batches, 0
-        self._first = done * batches // saved
-        self._iter = self._epoch * batches + self._first
-        if self._first == 0:
+        self._first = self._place.first
+        if self._iter > 0 and self._first == 0:
             self._validate()
+        return super().run()
 
     def run_epoch(self) -> None:
         """Trains for what is left of an epoch."""
@@ -232,17 +224,60 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.runner.val_loop.run()
 
 
-class _RecordBatches(Hook):
-    """Notes in each checkpoint how many batches an epoch has."""
+class _FindPlaceHook(Hook):
+    """Notes in checkpoints how many batches an epoch has; finds where a run goes on.
+
+    Attributes:
+        first (int): The batch of the epoch that comes next.
+    """
 
     def __init__(self) -> None:
-        self.saved: int | None = None
+        self.first = 0
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint["meta"][_BATCHES] = len(runner.train_dataloader)
+        checkpoint["meta"][BATCHES_PER_EPOCH] = len(runner.train_dataloader)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        self.saved = checkpoint.get("meta", {}).get(_BATCHES)
+        if not runner._resume:
+            return
+        meta, batches = checkpoint["meta"], len(runner.train_dataloader)
+        saved = meta.get(BATCHES_PER_EPOCH, batches)
+        done = meta["iter"] - meta["epoch"] * saved
+        if not 0 <= done <= saved:  # mmengine has saved it, at the end of an epoch
+            saved, done = batches, 0
+        self.first = done * batches // saved
+        meta["iter"] = meta["epoch"] * batches + self.first
+        if saved != batches:
+            _repeat_schedules(runner, checkpoint, batches)
+
+
+def _repeat_schedules(runner: Runner, checkpoint: dict, batches: int) -> None:
+    """Puts into a checkpoint the schedules of a run of epochs of other lengths."""
+    wrapper, own = runner.optim_wrapper, runner.param_schedulers
+    schedulers = own if isinstance(own, dict) else {"": own or []}
+    # The others depend on scores.
+    fixed = [
+        scheduler
+        for one in schedulers.values()
+        for scheduler in one
+        if not getattr(scheduler, "need_val_args", False)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no optimizer steps
+        for iteration in range(1, checkpoint["meta"]["iter"] + 1):
+            for scheduler in fixed:
+                if not scheduler.by_epoch or iteration % batches == 0:
+                    scheduler.step()
+    is_one = isinstance(wrapper, OptimWrapper)
+    wrappers = {"": wrapper} if is_one else dict(wrapper.items())
+    states = {"": checkpoint["optimizer"]} if is_one else checkpoint["optimizer"]
+    for name, one in wrappers.items():
+        groups = one.optimizer.param_groups
+        for saved, group in zip(states[name]["param_groups"], groups, strict=True):
+            saved.update({k: v for k, v in group.items() if k != "params"})
+    made = {name: [s.state_dict() for s in one] for name, one in schedulers.items()}
+    if own:
+        checkpoint["param_schedulers"] = made if isinstance(own, dict) else made[""]
 
 
 @LOOPS.register_module()

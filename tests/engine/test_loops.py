@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.hooks import Hook
-from torch.utils.data import BatchSampler, DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from mmresizer.apis import train_model
 from mmresizer.engine import use_resumable_loop
@@ -96,7 +96,6 @@ def test_hooks_see_the_dataset_and_the_sampler():
     assert dataset.pipeline == "new"
     assert loader.batch_size == 3
     assert loader.sampler is loader.batch_sampler.sampler is sampler
-    assert isinstance(loader.batch_sampler, BatchSampler)
     assert loader.dataset[4][0] == 4
     with pytest.raises(AttributeError, match="absent"):
         _ = SeededDataset(dataset).absent
@@ -113,11 +112,13 @@ class NoteIterations(Hook):
         if runner.iter == self.stop:
             raise KeyboardInterrupt
         NoteIterations.seen.append((runner.epoch, batch_idx, runner.iter))
+        group = runner.optim_wrapper.optimizer.param_groups[-1]
+        NoteIterations.rates.append((group["lr"], group["betas"]))
 
 
 @pytest.fixture
 def train(demo_config, tmp_path):
-    NoteIterations.seen = []
+    NoteIterations.seen, NoteIterations.rates = [], []
 
     def train(folder, stop=None, resume=False, train_cfg=None, **changes):
         cfg = Config.fromfile(demo_config(**changes))
@@ -164,13 +165,31 @@ def test_a_training_by_iterations_goes_on(train, sampler, tmp_path):
         assert torch.equal(value, parts[name]), name
 
 
-def test_an_epoch_of_another_number_of_batches(train):
-    """The same share of the images is left."""
-    changes = {**BY_ITERATION, "train_cfg.max_epochs": 2}
-    interrupt(train, "run", 6, **changes)  # of 4 batches an epoch; saved: 2 and 2/4
-    del NoteIterations.seen[:]
-    train("run", resume=True, **{**changes, "train_dataloader.batch_size": 4})
+@pytest.mark.parametrize("scale", [False, True])
+def test_an_epoch_of_another_number_of_batches(train, scale):
+    """The same share of the images is left, and schedules are those of such a run."""
+    by_epoch = dict(by_epoch=True, convert_to_iter_based=True)
+    changes = {
+        **BY_ITERATION,
+        "train_cfg.max_epochs": 2,
+        "auto_scale_lr": dict(base_batch_size=8, enable=scale),
+        "param_scheduler": [
+            dict(type="LinearLR", start_factor=0.1, end=1, **by_epoch),
+            dict(type="CosineAnnealingLR", begin=1, T_max=1, end=2, **by_epoch),
+            dict(type="MultiStepLR", milestones=[1], gamma=0.5, by_epoch=True),
+            dict(type="LinearMomentum", start_factor=0.5, end=2, **by_epoch),
+        ],
+    }
+    smaller = {**changes, "train_dataloader.batch_size": 4}
+    train("whole", **smaller)
+    rates = NoteIterations.rates[12:]
+    assert len({rate for rate, _ in rates}) == len({b for _, b in rates}) == 4
+    interrupt(train, "run", 6, **changes)  # of 4 batches an epoch; saved: 1 and 2/4
+    for seen in (NoteIterations.seen, NoteIterations.rates):
+        seen.clear()
+    train("run", resume=True, **smaller)
     assert NoteIterations.seen == [(1, 4 + i, 12 + i) for i in range(4)]
+    assert NoteIterations.rates == rates
 
 
 def test_keeps_its_seed(train, tmp_path):

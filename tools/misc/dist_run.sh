@@ -43,6 +43,8 @@ else
     --master_port="${PORT:-29500}"
   )
 fi
+# A job that begins again would find the addresses of its dead processes in torchrun's store.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=${TORCH_DISABLE_SHARE_RDZV_TCP_STORE:-1}
 exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
   --nproc_per_node="$processes" --max_restarts="${MAX_RESTARTS:-0}" \
   "$tool" "$@" --launcher pytorch
