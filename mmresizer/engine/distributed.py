@@ -1,8 +1,11 @@
 """Setup of distributed jobs, with CUDA and without."""
 
+import ctypes
 import gc
 import os
+import signal
 import subprocess
+import sys
 
 import torch
 import torch.distributed as dist
@@ -75,6 +78,8 @@ def setup_distributed(cfg: Config) -> None:
             "--launcher pytorch is for processes that torchrun starts, as "
             "tools/dist_train.sh does, but RANK is not set"
         )
+    if cfg.launcher == "pytorch" and "TORCHELASTIC_RUN_ID" in os.environ:
+        _end_with_parent()
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     if cfg.launcher == "slurm":
         _check_slurm()
@@ -97,6 +102,16 @@ def setup_distributed(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),
     )
+
+
+def _end_with_parent() -> None:
+    """Ends this process with torchrun, which cannot do so where it is killed.
+
+    It would train on, unseen, beside the job that takes its place.
+    """
+    if sys.platform == "linux":
+        set_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 def _check_slurm() -> None:

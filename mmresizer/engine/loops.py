@@ -182,10 +182,11 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     Args:
         runner (Runner): The Runner.
         dataloader (DataLoader | dict): Of the training data.
-        *args, **kwargs: As of mmengine's loop.
+        *args (Any): Of mmengine's loop.
+        **kwargs (Any): Of mmengine's loop.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs):
+    def __init__(self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any):
         super().__init__(runner, dataloader, *args, **kwargs)
         self._batches = _seed_loader(self.dataloader, runner.seed)
         self._first = 0  # batch of the epoch that runs
@@ -287,10 +288,11 @@ class ResumableIterLoop(IterBasedTrainLoop):
     Args:
         runner (Runner): The Runner.
         dataloader (DataLoader | dict): Of the training data.
-        *args, **kwargs: As of mmengine's loop.
+        *args (Any): Of mmengine's loop.
+        **kwargs (Any): Of mmengine's loop.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args, **kwargs):
+    def __init__(self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any):
         super().__init__(runner, dataloader, *args, **kwargs)
         batches = _seed_loader(self.dataloader, runner.seed, is_endless=True)
         if batches is not None:

@@ -183,7 +183,7 @@ def test_a_fault_ends_the_job(slurm, demo_config, tmp_path):
 
 def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
     """The batch script of the guide, stopped before its time limit and by Slurm."""
-    guide = (ROOT / "docs" / "guides" / "training.md").read_text()
+    guide = (ROOT / "docs" / "guides" / "clusters.md").read_text()
     script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", guide, re.DOTALL).group(1)
     out = tmp_path / "out"
     epochs = 40
