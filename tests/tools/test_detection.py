@@ -1,6 +1,7 @@
 """Detectors by the tools: training, resuming, evaluation, pictures, comparison."""
 
 import csv
+import pickle
 import re
 import signal
 import subprocess
@@ -10,8 +11,24 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
+from test_preemption import assert_same
 
-from conftest import ROOT, is_writing, wait_until
+from conftest import ROOT, is_writing, wait_until, with_packages
+
+STOP = """
+import os, signal
+from mmengine.hooks import Hook
+from mmresizer.registry import HOOKS
+
+@HOOKS.register_module()
+class StopAt(Hook):
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        if runner.iter + 1 == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
 
 NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"
 CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
@@ -68,6 +85,64 @@ def test_resumes(run_tool, trained):
     assert status == 0, output
     assert "resumed epoch: 1" in output
     assert (folder / "epoch_2.pth").is_file()
+
+
+@pytest.mark.detection
+def test_goes_on_to_the_last_digit(run_tool, trained, tmp_path):
+    """Detectors draw random proposals in training, and batches by aspect ratio."""
+    (tmp_path / "stops.py").write_text(STOP)
+    data_root = trained[0].with_name("shapes")
+    hooks = """
+train_cfg = dict(max_epochs=2)
+custom_imports = dict(
+    imports=["mmresizer", "mmresizer.datasets.textured_shapes", "stops"]
+)
+custom_hooks = [dict(type="mmresizer.StopAt", iteration={})]
+"""
+    saved = []
+    for name, stop in (("whole", 0), ("parts", 1)):
+        for iteration in [stop, 0] if stop else [0]:
+            config = write_config(tmp_path, data_root, lines=hooks.format(iteration))
+            resume = ["--resume"] if stop and not iteration else []
+            work_dir = tmp_path / name
+            status, output = run_tool(
+                "train.py", config, "--work-dir", work_dir, "--seed", 1,
+                "--deterministic", *resume, env=with_packages(tmp_path),
+            )  # fmt: skip
+            assert status == (-signal.SIGTERM if iteration else 0), output
+        saved.append(torch.load(work_dir / "epoch_2.pth", weights_only=False))
+    assert "Resume from" in output
+    for part in ("state_dict", "optimizer"):
+        assert_same(saved[0][part], saved[1][part], part)
+
+
+@pytest.mark.detection
+def test_two_processes_find_the_same_boxes(run, run_tool, trained, tmp_path):
+    """The third image, which the second process gets twice, counts once."""
+    config, folder, _ = trained
+    options = ("--cfg-options", "test_dataloader.dataset.indices=3")
+    found = []
+    for name, command in (
+        ("one", (run_tool, "test.py", config, folder / "epoch_1.pth")),
+        (
+            "two",
+            (run, "bash", "tools/dist_test.sh", config, folder / "epoch_1.pth", "2"),
+        ),
+    ):
+        out = tmp_path / f"{name}.pkl"
+        call, *arguments = command
+        status, output = call(
+            *arguments, "--out", out, "--work-dir", tmp_path / name, *options
+        )
+        assert status == 0, output
+        found.append(pickle.loads(out.read_bytes()))
+    assert [len(one) for one in found] == [3, 3]
+    for one, two in zip(*found, strict=True):
+        assert one["img_id"] == two["img_id"]
+        a, b = one["pred_instances"], two["pred_instances"]
+        assert len(a["scores"]) > 0
+        for key in ("bboxes", "scores"):
+            torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.detection

@@ -144,6 +144,57 @@ def test_two_processes_equal_the_doubled_batch(dist, run_tool, one_step, tmp_pat
 
 
 @pytest.mark.slow
+def test_any_number_of_processes_trains_alike(
+    dist, run_tool, demo_config, hooks, tmp_path
+):
+    """With accumulated gradients, averaged weights and an optimizer of the resizer."""
+    ends = []
+    for processes in (1, 2, 4):
+        config = demo_config(
+            name=f"{processes}.py",
+            custom_hooks=[
+                dict(type="mmresizer.EvalNorms"),
+                dict(type="EMAHook", momentum=0.2),
+                # Not Adam, whose first steps have one length for all gradients.
+                dict(type="mmresizer.ResizerOptimizerHook", lr=0.1, optimizer="SGD"),
+            ],
+            optim_wrapper=dict(
+                _delete_=True,
+                optimizer=dict(type="SGD", lr=0.5, momentum=0.9),
+                accumulative_counts=2,
+                clip_grad=dict(max_norm=1.0),
+            ),
+            **hooks,
+            **{
+                "train_dataloader.batch_size": 8 // processes,
+                "train_dataloader.num_workers": 0,
+            },
+        )
+        arguments = ("--work-dir", tmp_path / str(processes))
+        if processes == 1:
+            env = with_packages(tmp_path)
+            status, output = run_tool("train.py", config, *arguments, env=env)
+        else:
+            status, output = dist("dist_train.sh", config, processes, *arguments)
+        assert status == 0, output
+        path = tmp_path / str(processes) / "epoch_2.pth"
+        ends.append(torch.load(path, weights_only=False))
+    one = ends[0]
+    # What a step moves them by is far above the tolerance.
+    for layer in ("backbone.conv1.weight", "resizer.out.weight"):
+        moved = one["state_dict"][layer] - one["ema_state_dict"][f"module.{layer}"]
+        assert moved.abs().max() > 1e-4
+    for other in ends[1:]:
+        for part in ("state_dict", "ema_state_dict"):
+            assert one[part].keys() == other[part].keys()
+            for name, value in one[part].items():
+                torch.testing.assert_close(
+                    other[part][name], value, rtol=1e-4, atol=2e-6,
+                    msg=lambda m, n=name: n + m,
+                )  # fmt: skip
+
+
+@pytest.mark.slow
 def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
     config, before = one_step(8)
     status, output = run_tool(

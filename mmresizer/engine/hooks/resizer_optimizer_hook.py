@@ -34,7 +34,7 @@ class ResizerOptimizerHook(Hook):
 
     Args:
         lr (float): Highest learning rate. Defaults to 1e-3.
-        type (str): An optimizer of torch or mmengine. Defaults to "AdamW".
+        optimizer (str): One of torch or mmengine. Defaults to "AdamW".
         **kwargs (Any): Other arguments of the optimizer; ``weight_decay`` is 0 by
             default.
 
@@ -47,11 +47,11 @@ class ResizerOptimizerHook(Hook):
 
     priority = "LOW"  # a hook that clips the gradient comes first
 
-    def __init__(self, lr: float = 1e-3, type: str = "AdamW", **kwargs: Any):
+    def __init__(self, lr: float = 1e-3, optimizer: str = "AdamW", **kwargs: Any):
         if not isinstance(lr, int | float) or not lr > 0:
             raise InputError(f"lr must be a positive number, got {lr!r}")
         self.lr = lr
-        self.cfg = dict(type=type, lr=lr, weight_decay=0.0)
+        self.cfg = dict(type=optimizer, lr=lr, weight_decay=0.0)
         self.cfg.update(kwargs)
         # Built here too, so that a faulty argument is found before the training.
         self._build([nn.Parameter()])
