@@ -188,6 +188,11 @@ def _render(
     # COCO's -1: there are no objects of the size.
     metrics = [name for name in _METRICS if min(values(baseline, name)) >= 0]
     first = next(iter(arms[baseline].values()))
+    machines = dict.fromkeys(
+        f"{row['machine']}, {row['date']}"
+        for runs in arms.values()
+        for row in runs.values()
+    )
     seeds = ", ".join(map(str, sorted(arms[baseline])))
     names = [metric.replace("_", " ") for metric in metrics]
     rows = []
@@ -230,7 +235,7 @@ In points, paired by seed.
 
 {make_table(("config", *names), paired)}
 
-{_show_classes(classes, by_class)}{first["machine"]}, {first["date"]}.
+{_show_classes(classes, by_class)}{"; ".join(machines)}.
 """
 
 

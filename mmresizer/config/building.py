@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
 
+from mmresizer.engine import check_same_code
 from mmresizer.registry import MODELS, OPTIMIZERS, RUNNERS, enter_scope, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
@@ -35,10 +36,14 @@ def build_runner(cfg: Config) -> Runner:
     """Builds mmengine's Runner, or the one that ``cfg.runner_type`` names.
 
     Raises:
-        InputError: If the Runner does not take a setting of the config.
+        InputError: If the Runner does not take a setting of the config, or the
+            processes of the job have different code.
     """
     with _input_errors(f"the run of {cfg.filename}"):
-        return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+        own = "runner_type" in cfg
+        runner = RUNNERS.build(cfg) if own else Runner.from_cfg(cfg)
+    check_same_code()
+    return runner
 
 
 def build_training(runner: Runner, cfg: Config) -> None:

@@ -1,7 +1,9 @@
 """Loops, hooks, optimizer wrappers, and the setup of distributed jobs."""
 
 from .distributed import (
+    check_job,
     check_num_processes,
+    check_same_code,
     is_restarting,
     leave_distributed,
     setup_distributed,
@@ -31,7 +33,9 @@ __all__ = [
     "ResizerVisualizationHook",
     "ResumableEpochLoop",
     "ResumableIterLoop",
+    "check_job",
     "check_num_processes",
+    "check_same_code",
     "is_restarting",
     "leave_distributed",
     "setup_distributed",

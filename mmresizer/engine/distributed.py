@@ -2,17 +2,25 @@
 
 import ctypes
 import gc
+import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_world_size
 
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
+from mmresizer.version import __version__
 
 
 def check_num_processes(num_processes: int | str) -> None:
@@ -41,6 +49,96 @@ def check_num_processes(num_processes: int | str) -> None:
             f"{number} processes need {number} GPUs, but {torch.cuda.device_count()} "
             f"are visible (CUDA_VISIBLE_DEVICES: {visible})"
         )
+
+
+def check_job(environ: Mapping[str, str]) -> None:
+    """Checks what tells torchrun about the nodes of a job, before it starts.
+
+    Args:
+        environ (Mapping[str, str]): With NNODES, NODE_RANK, MASTER_ADDR and PORT, or
+            RDZV_ENDPOINT; and MAX_RESTARTS. All may be missing.
+
+    Raises:
+        InputError: If one is out of its range, the first node has no such address, or
+            the port is in use on this machine.
+    """
+    endpoint = environ.get("RDZV_ENDPOINT") or None
+    nodes = environ.get("NNODES", "1").split(":")
+    counts = [_to_int(count) for count in nodes]
+    if len(counts) > (2 if endpoint else 1) or not 1 <= counts[0] <= counts[-1]:
+        raise InputError(
+            "NNODES must be a positive int or, with RDZV_ENDPOINT, MIN:MAX, but is "
+            f"{environ['NNODES']!r}"
+        )
+    if _to_int(environ.get("MAX_RESTARTS", "0")) < 0:
+        raise InputError(
+            f"MAX_RESTARTS must be an int of 0 or more, but is "
+            f"{environ['MAX_RESTARTS']!r}"
+        )
+    if endpoint:
+        host, _, port = endpoint.rpartition(":")
+        if not host or not 0 < _to_int(port) < 2**16:
+            raise InputError(f"RDZV_ENDPOINT must be HOST:PORT, but is {endpoint!r}")
+        _check_host("RDZV_ENDPOINT", host)
+        return
+    rank = environ.get("NODE_RANK", "0")
+    if not 0 <= _to_int(rank) < counts[0]:
+        raise InputError(
+            f"NODE_RANK must be an int from 0 to {counts[0] - 1}, for NNODES="
+            f"{counts[0]}, but is {rank!r}"
+        )
+    if counts[0] == 1 and not environ.get("PORT"):
+        return
+    port = environ.get("PORT", "29500")
+    if not 0 < _to_int(port) < 2**16:
+        raise InputError(f"PORT must be an int from 1 to 65535, but is {port!r}")
+    _check_host("MASTER_ADDR", environ.get("MASTER_ADDR", "127.0.0.1"))
+    if int(rank) == 0:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("", int(port)))
+            except OSError as e:
+                raise InputError(
+                    f"PORT={port} cannot be used on this machine ({e.strerror}); set "
+                    "PORT to a free one, the same on all nodes"
+                ) from e
+
+
+def _to_int(text: str) -> int:
+    """Returns the number that a text is, or -1."""
+    return int(text) if text.isdecimal() and text.isascii() else -1
+
+
+def _check_host(name: str, host: str) -> None:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as e:
+        raise InputError(f"{name}: no address of {host!r} is known here ({e})") from e
+
+
+def check_same_code() -> None:
+    """Checks that all processes of a job have the same packages and sources.
+
+    Raises:
+        InputError: In all of them, if they have not.
+    """
+    if get_world_size() == 1:
+        return
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    packages = ("torch", "onedl-mmengine", "onedl-mmpretrain")
+    code = {name: metadata.version(name) for name in packages}
+    code["mmresizer"] = f"{__version__} (sources {digest.hexdigest()[:8]})"
+    (first_host, first), *others = all_gather_object((socket.gethostname(), code))
+    for host, theirs in others:
+        for name, version in theirs.items():
+            if version != first[name]:
+                raise InputError(
+                    f"the nodes have different code: {name} {first[name]} on "
+                    f"{first_host}, and {version} on {host}; install the same on all"
+                )
 
 
 def is_restarting() -> bool:
@@ -95,7 +193,9 @@ def setup_distributed(cfg: Config) -> None:
             "CPUs use tools/dist_train.sh, tools/slurm_train.sh or --launcher none"
         )
     if not dist.is_initialized():
-        dist.init_process_group("gloo")
+        seconds = cfg.get("env_cfg", {}).get("dist_cfg", {}).get("timeout")
+        timeout = None if seconds is None else timedelta(seconds=seconds)
+        dist.init_process_group("gloo", timeout=timeout)
     cfg.model_wrapper_cfg = dict(
         type="MMDistributedDataParallel",
         device_ids=None,

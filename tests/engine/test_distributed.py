@@ -1,10 +1,16 @@
 import os
+import socket
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmresizer.engine import check_num_processes, setup_distributed
+from mmresizer.engine import (
+    check_job,
+    check_num_processes,
+    check_same_code,
+    setup_distributed,
+)
 from mmresizer.utils import InputError
 
 
@@ -71,3 +77,49 @@ def test_slurm_gives_each_step_a_port_and_counts_gpus(two_gpus, monkeypatch):
     monkeypatch.setenv("SLURM_LOCALID", "2")
     with pytest.raises(InputError, match="3 processes need 3 GPUs, but 2 are visible"):
         setup_distributed(cfg)
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        (dict(NNODES="0"), "NNODES must be a positive int or.* but is '0'"),
+        (dict(NNODES="1:2"), "with RDZV_ENDPOINT, MIN:MAX, but is '1:2'"),
+        (dict(NNODES="3:2", RDZV_ENDPOINT="localhost:1"), "but is '3:2'"),
+        (dict(NNODES="2:", RDZV_ENDPOINT="localhost:1"), "but is '2:'"),
+        (dict(MAX_RESTARTS="abc"), "MAX_RESTARTS must be an int of 0 or.* is 'abc'"),
+        (dict(RDZV_ENDPOINT="nonsense"), "must be HOST:PORT, but is 'nonsense'"),
+        (dict(RDZV_ENDPOINT="a.invalid:1"), "no address of 'a.invalid' is known"),
+        (dict(NNODES="2", NODE_RANK="2"), "an int from 0 to 1, for NNODES=2,.* '2'"),
+        (dict(PORT="65536"), "PORT must be an int from 1 to 65535, but is '65536'"),
+        (dict(NNODES="2", MASTER_ADDR="a.invalid"), "MASTER_ADDR: no address of"),
+    ],
+)
+def test_refuses_jobs(environ, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_job(environ)
+
+
+def test_takes_jobs():
+    check_job({})
+    check_job(dict(NNODES="1:4", RDZV_ENDPOINT="127.0.0.1:29400", MAX_RESTARTS="3"))
+    with socket.socket() as s:
+        s.bind(("", 0))
+        s.listen()
+        port = str(s.getsockname()[1])
+        # Of the first node alone it has to be free.
+        check_job(dict(NNODES="2", NODE_RANK="1", PORT=port))
+        with pytest.raises(InputError, match=f"PORT={port} cannot be used on this"):
+            check_job(dict(NNODES="2", PORT=port))
+    check_job(dict(NNODES="2", PORT=port))
+
+
+def test_other_code_on_a_node(monkeypatch):
+    def gather(mine):
+        return [mine, ("node1", {**mine[1], "torch": "2.10.0"})]
+
+    check_same_code()
+    monkeypatch.setattr("mmresizer.engine.distributed.get_world_size", lambda: 2)
+    monkeypatch.setattr("mmresizer.engine.distributed.all_gather_object", gather)
+    sentence = "different code: torch .* on .*, and 2.10.0 on node1; install the same"
+    with pytest.raises(InputError, match=sentence):
+        check_same_code()

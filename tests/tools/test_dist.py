@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -203,6 +204,32 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
     )  # fmt: skip
     assert status == 0, output
     config, _ = one_step(4)
+    ends = _train_on_two_nodes([ROOT, ROOT], config, port, tmp_path)
+    assert [status for status, _ in ends] == [0, 0], ends
+    assert_same_gradients(
+        gradients(before, tmp_path / "nodes" / "epoch_1.pth"),
+        gradients(before, tmp_path / "single" / "epoch_1.pth"),
+    )
+
+
+@pytest.mark.slow
+def test_nodes_of_different_code(demo_config, port, tmp_path):
+    other = tmp_path / "other"
+    for folder in ("mmresizer", "mmresizer_client", "tools"):
+        shutil.copytree(ROOT / folder, other / folder)
+    with (other / "mmresizer" / "version.py").open("a") as file:
+        file.write('__version__ = "0.0.7"\n')
+    ends = _train_on_two_nodes([ROOT, other], demo_config(), port, tmp_path)
+    for status, output in ends:
+        assert status != 0
+        assert re.search(
+            r"error: the nodes have different code: mmresizer .*\b0\.0\.7\b", output
+        ), output
+    assert not list((tmp_path / "nodes").glob("*.pth"))
+
+
+def _train_on_two_nodes(roots, config, port, tmp_path):
+    """Runs a process on each of two nodes; returns their (status, output)."""
     nodes = [
         subprocess.Popen(
             [
@@ -213,10 +240,11 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
                 "--work-dir",
                 tmp_path / "nodes",
             ],
-            cwd=ROOT,
+            cwd=root,
             env={
                 **ENVIRONMENT,
                 **with_packages(tmp_path),
+                "PYTHONPATH": os.pathsep.join([str(root), str(tmp_path)]),
                 "PORT": port,
                 "NNODES": "2",
                 "NODE_RANK": str(rank),
@@ -225,18 +253,14 @@ def test_two_nodes_are_one_job(one_step, run_tool, port, tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for rank in range(2)
+        for rank, root in enumerate(roots)
     ]
     try:
         outputs = [node.communicate(timeout=300)[0] for node in nodes]
     finally:
         for node in nodes:
             node.kill()
-    assert [node.returncode for node in nodes] == [0, 0], "\n".join(outputs)
-    assert_same_gradients(
-        gradients(before, tmp_path / "nodes" / "epoch_1.pth"),
-        gradients(before, tmp_path / "single" / "epoch_1.pth"),
-    )
+    return [(node.returncode, out) for node, out in zip(nodes, outputs, strict=True)]
 
 
 @pytest.mark.slow

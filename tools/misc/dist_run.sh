@@ -15,11 +15,12 @@ python=${PYTHON:-python}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 "$python" -c "
-import sys
-from mmresizer.engine import check_num_processes
+import os, sys
+from mmresizer.engine import check_job, check_num_processes
 from mmresizer.utils import exit_on_input_error
 with exit_on_input_error():
     check_num_processes(sys.argv[1])
+    check_job(os.environ)
 " "$processes"
 
 # By default torchrun gives each process one thread, whatever the number of cores.
