@@ -60,7 +60,8 @@ def main() -> None:
     elif is_restarting() and os.path.isfile(f"{cfg.work_dir}/last_checkpoint"):
         cfg.resume, cfg.load_from = True, None
     hook = dict(type="mmresizer.PreemptionHook")
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]
+    hooks = cfg.get("custom_hooks") or []
+    cfg.custom_hooks = hooks if hook in hooks else [*hooks, hook]
     train_model(cfg)
 
 

@@ -13,6 +13,7 @@ from mmresizer.engine import check_same_code
 from mmresizer.registry import MODELS, OPTIMIZERS, RUNNERS, enter_scope, find_class
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import describe_error
+from mmresizer.utils.files import make_folder
 
 from .checks import find_task
 from .data_checks import USES, check_datasets, explain_failure
@@ -36,9 +37,10 @@ def build_runner(cfg: Config) -> Runner:
     """Builds mmengine's Runner, or the one that ``cfg.runner_type`` names.
 
     Raises:
-        InputError: If the Runner does not take a setting of the config, or the
-            processes of the job have different code.
+        InputError: If the Runner does not take a setting of the config, its folder
+            cannot be written to, or the processes of the job have different code.
     """
+    make_folder(cfg.work_dir)
     with _input_errors(f"the run of {cfg.filename}"):
         own = "runner_type" in cfg
         runner = RUNNERS.build(cfg) if own else Runner.from_cfg(cfg)

@@ -79,8 +79,7 @@ def check_job(environ: Mapping[str, str]) -> None:
         host, _, port = endpoint.rpartition(":")
         if not host or not 0 < _to_int(port) < 2**16:
             raise InputError(f"RDZV_ENDPOINT must be HOST:PORT, but is {endpoint!r}")
-        _check_host("RDZV_ENDPOINT", host)
-        return
+        return  # the host may get its name later, as a pod does
     rank = environ.get("NODE_RANK", "0")
     if not 0 <= _to_int(rank) < counts[0]:
         raise InputError(
@@ -92,7 +91,11 @@ def check_job(environ: Mapping[str, str]) -> None:
     port = environ.get("PORT", "29500")
     if not 0 < _to_int(port) < 2**16:
         raise InputError(f"PORT must be an int from 1 to 65535, but is {port!r}")
-    _check_host("MASTER_ADDR", environ.get("MASTER_ADDR", "127.0.0.1"))
+    host = environ.get("MASTER_ADDR", "127.0.0.1")
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as e:
+        raise InputError(f"MASTER_ADDR: no address of {host!r} is known ({e})") from e
     if int(rank) == 0:
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,13 +111,6 @@ def check_job(environ: Mapping[str, str]) -> None:
 def _to_int(text: str) -> int:
     """Returns the number that a text is, or -1."""
     return int(text) if text.isdecimal() and text.isascii() else -1
-
-
-def _check_host(name: str, host: str) -> None:
-    try:
-        socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError) as e:
-        raise InputError(f"{name}: no address of {host!r} is known here ({e})") from e
 
 
 def check_same_code() -> None:

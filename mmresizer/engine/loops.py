@@ -8,6 +8,7 @@ no state of generators or of the processes that load data.
 import random
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from mmresizer.registry import LOOPS, find_class
+from mmresizer.utils import InputError
 
 # Where the meta data of a checkpoint has it.
 BATCHES_PER_EPOCH = "batches_per_epoch"
@@ -65,11 +67,11 @@ class SeededBatchSampler(Sampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yields batches of samples to load."""
-        for number, batch in enumerate(self._walk()):
-            if number < self._skipped:
-                continue
-            seeds = _spawn_seeds(self.seed, self._iteration, len(batch), get_rank() + 1)
-            self._iteration += 1
+        # Hooks may go through the data once more, and then see all of it.
+        skipped, self._skipped = self._skipped, 0
+        batches = islice(self._walk(), skipped, None)
+        for iteration, batch in enumerate(batches, self._iteration):
+            seeds = _spawn_seeds(self.seed, iteration, len(batch), get_rank() + 1)
             yield [Draw(*pair) for pair in zip(batch, seeds, strict=True)]
 
     def _walk(self) -> Iterator[Sequence[int]]:
@@ -175,7 +177,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop``, which goes on from any iteration.
 
     A checkpoint from the end of an epoch was saved before the validation of that epoch.
-    So a run that goes on from it validates first. If an epoch has another number of
+    So a run that goes on from it makes it first. If an epoch has another number of
     batches than before, as with other processes, the run goes on from the same share of
     the epoch, and schedules are what they would be there in a run of such epochs.
 
@@ -192,12 +194,21 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._first = 0  # batch of the epoch that runs
         self._place = _FindPlaceHook()
         runner.register_hook(self._place)
+        runner.register_hook(_ValidateFirstHook())
+
+    @property
+    def done(self) -> int:
+        """Epochs behind a run that goes on from the end of one; else 0."""
+        return 0 if self._place.is_inside else self._epoch
+
+    @property
+    def end(self) -> int:
+        """Epochs of the run."""
+        return self._max_epochs
 
     def run(self) -> torch.nn.Module:
         """Trains."""
         self._first = self._place.first
-        if self._iter > 0 and self._first == 0:
-            self._validate()
         return super().run()
 
     def run_epoch(self) -> None:
@@ -212,17 +223,21 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         _seed_model(self.runner)
         super().run_iter(self._first + idx, data_batch)
 
-    def _validate(self) -> None:
-        """Validates the epoch at whose end the checkpoint was saved, if it is due."""
-        self._decide_current_val_interval()
-        is_due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
-        if (
-            self.runner.val_loop is not None
-            and self._epoch >= self.val_begin
-            and is_due
-        ):
-            print_log(f"Validates epoch {self._epoch}", logger="current")
-            self.runner.val_loop.run()
+
+class _ValidateFirstHook(Hook):
+    """Makes the validation that was due when the checkpoint was saved."""
+
+    priority = "LOWEST"  # behind the hooks that validation needs
+
+    def before_train(self, runner: Runner) -> None:
+        loop = runner.train_loop
+        loop._decide_current_val_interval()
+        is_due = loop.done >= loop.val_begin and (
+            loop.done % loop.val_interval == 0 or loop.done == loop.end
+        )
+        if loop.done > 0 and is_due and runner.val_loop is not None:
+            print_log("Validates the model of the checkpoint first", logger="current")
+            runner.val_loop.run()
 
 
 class _FindPlaceHook(Hook):
@@ -230,10 +245,12 @@ class _FindPlaceHook(Hook):
 
     Attributes:
         first (int): The batch of the epoch that comes next.
+        is_inside (bool): Whether the checkpoint is of the middle of an epoch.
     """
 
     def __init__(self) -> None:
         self.first = 0
+        self.is_inside = False
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint["meta"][BATCHES_PER_EPOCH] = len(runner.train_dataloader)
@@ -242,40 +259,54 @@ class _FindPlaceHook(Hook):
         if not runner._resume:
             return
         meta, batches = checkpoint["meta"], len(runner.train_dataloader)
-        saved = meta.get(BATCHES_PER_EPOCH, batches)
-        done = meta["iter"] - meta["epoch"] * saved
-        if not 0 <= done <= saved:  # mmengine has saved it, at the end of an epoch
-            saved, done = batches, 0
+        saved = meta.get(BATCHES_PER_EPOCH)
+        if saved is None:  # mmengine's own loop, most likely at the end of an epoch
+            epochs = meta["epoch"]
+            is_end = epochs > 0 and meta["iter"] % epochs == 0
+            saved = meta["iter"] // epochs if is_end else batches
+        done = min(max(0, meta["iter"] - meta["epoch"] * saved), saved)
         self.first = done * batches // saved
+        self.is_inside = done > 0
         meta["iter"] = meta["epoch"] * batches + self.first
-        if saved != batches:
+        if meta.get(BATCHES_PER_EPOCH, batches) != batches:
+            print_log(
+                f"An epoch has {batches} batches, and had {saved}: the run goes on "
+                f"behind batch {self.first}, with schedules as they are there",
+                logger="current",
+            )
             _repeat_schedules(runner, checkpoint, batches)
 
 
 def _repeat_schedules(runner: Runner, checkpoint: dict, batches: int) -> None:
     """Puts into a checkpoint the schedules of a run of epochs of other lengths."""
-    wrapper, own = runner.optim_wrapper, runner.param_schedulers
+    meta, own = checkpoint["meta"], runner.param_schedulers
     schedulers = own if isinstance(own, dict) else {"": own or []}
-    # The others depend on scores.
-    fixed = [
-        scheduler
-        for one in schedulers.values()
-        for scheduler in one
-        if not getattr(scheduler, "need_val_args", False)
-    ]
+    every = [scheduler for one in schedulers.values() for scheduler in one]
+    if any(hasattr(scheduler, "need_val_args") for scheduler in every):
+        raise InputError(
+            "a run with a ReduceOnPlateau scheduler goes on with as many batches an "
+            f"epoch as before, {meta[BATCHES_PER_EPOCH]}, but now there are {batches}: "
+            "take the same batch size and number of processes"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that no optimizer steps
-        for iteration in range(1, checkpoint["meta"]["iter"] + 1):
-            for scheduler in fixed:
-                if not scheduler.by_epoch or iteration % batches == 0:
+        for iteration in range(1, meta["iter"] + 1):
+            # The rest of the epoch is still to come, even if it is empty.
+            ends = iteration % batches == 0 and iteration <= meta["epoch"] * batches
+            for scheduler in every:
+                if not scheduler.by_epoch or ends:
                     scheduler.step()
+    keys = {"lr", "momentum", "betas", *(scheduler.param_name for scheduler in every)}
+    wrapper = runner.optim_wrapper
     is_one = isinstance(wrapper, OptimWrapper)
     wrappers = {"": wrapper} if is_one else dict(wrapper.items())
     states = {"": checkpoint["optimizer"]} if is_one else checkpoint["optimizer"]
     for name, one in wrappers.items():
         groups = one.optimizer.param_groups
         for saved, group in zip(states[name]["param_groups"], groups, strict=True):
-            saved.update({k: v for k, v in group.items() if k != "params"})
+            for key, value in group.items():
+                if key in keys or key.startswith(("initial_", "max_", "min_")):
+                    saved[key] = value
     made = {name: [s.state_dict() for s in one] for name, one in schedulers.items()}
     if own:
         checkpoint["param_schedulers"] = made if isinstance(own, dict) else made[""]
@@ -284,6 +315,8 @@ def _repeat_schedules(runner: Runner, checkpoint: dict, batches: int) -> None:
 @LOOPS.register_module()
 class ResumableIterLoop(IterBasedTrainLoop):
     """mmengine's ``IterBasedTrainLoop``, which goes on from any iteration.
+
+    If a validation was due at the iteration of the checkpoint, it is made first.
 
     Args:
         runner (Runner): The Runner.
@@ -297,6 +330,24 @@ class ResumableIterLoop(IterBasedTrainLoop):
         batches = _seed_loader(self.dataloader, runner.seed, is_endless=True)
         if batches is not None:
             self.dataloader_iterator = _Stream(self.dataloader, batches)
+        self._batches = batches
+        runner.register_hook(_ValidateFirstHook())
+
+    @property
+    def done(self) -> int:
+        """Iterations behind a run."""
+        return self._iter
+
+    @property
+    def end(self) -> int:
+        """Iterations of the run."""
+        return self._max_iters
+
+    def run(self) -> torch.nn.Module:
+        """Trains."""
+        if self.fast_forward_on_resume and self._batches is not None:
+            self._batches.start(self._iter)  # from the first image, with new numbers
+        return super().run()
 
     def run_iter(self, data_batch: Sequence[dict]) -> None:
         """Trains for an iteration."""

@@ -88,7 +88,6 @@ def test_slurm_gives_each_step_a_port_and_counts_gpus(two_gpus, monkeypatch):
         (dict(NNODES="2:", RDZV_ENDPOINT="localhost:1"), "but is '2:'"),
         (dict(MAX_RESTARTS="abc"), "MAX_RESTARTS must be an int of 0 or.* is 'abc'"),
         (dict(RDZV_ENDPOINT="nonsense"), "must be HOST:PORT, but is 'nonsense'"),
-        (dict(RDZV_ENDPOINT="a.invalid:1"), "no address of 'a.invalid' is known"),
         (dict(NNODES="2", NODE_RANK="2"), "an int from 0 to 1, for NNODES=2,.* '2'"),
         (dict(PORT="65536"), "PORT must be an int from 1 to 65535, but is '65536'"),
         (dict(NNODES="2", MASTER_ADDR="a.invalid"), "MASTER_ADDR: no address of"),

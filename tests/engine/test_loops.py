@@ -12,6 +12,7 @@ from mmresizer.apis import train_model
 from mmresizer.engine import use_resumable_loop
 from mmresizer.engine.loops import SeededDataset, _seed_loader
 from mmresizer.registry import HOOKS, LOOPS
+from mmresizer.utils import InputError
 
 
 class Random(Dataset):
@@ -105,6 +106,8 @@ def test_hooks_see_the_dataset_and_the_sampler():
 class NoteIterations(Hook):
     """Notes the numbers of all iterations; stops where asked."""
 
+    validations = 0
+
     def __init__(self, stop=None):
         self.stop = stop
 
@@ -114,6 +117,9 @@ class NoteIterations(Hook):
         NoteIterations.seen.append((runner.epoch, batch_idx, runner.iter))
         group = runner.optim_wrapper.optimizer.param_groups[-1]
         NoteIterations.rates.append((group["lr"], group["betas"]))
+
+    def after_val_epoch(self, runner, metrics=None):
+        NoteIterations.validations += 1
 
 
 @pytest.fixture
@@ -190,6 +196,59 @@ def test_an_epoch_of_another_number_of_batches(train, scale):
     train("run", resume=True, **smaller)
     assert NoteIterations.seen == [(1, 4 + i, 12 + i) for i in range(4)]
     assert NoteIterations.rates == rates
+
+
+@pytest.mark.parametrize(("batch_size", "first"), [(4, 8), (16, 2)])
+def test_the_last_batch_of_an_epoch(train, batch_size, first):
+    """The epoch's end, and the step of schedules by epochs, is still to come."""
+    changes = {
+        "train_cfg.max_epochs": 3,
+        "default_hooks.checkpoint": dict(
+            _delete_=True, type="CheckpointHook", by_epoch=False, interval=4
+        ),
+        "param_scheduler": [
+            dict(type="MultiStepLR", milestones=[1, 2], gamma=0.1, by_epoch=True)
+        ],
+    }
+    interrupt(train, "run", 4, **changes)
+    for seen in (NoteIterations.seen, NoteIterations.rates):
+        seen.clear()
+    train("run", resume=True, **changes, **{"train_dataloader.batch_size": batch_size})
+    assert NoteIterations.seen[0] == (1, 0, first)
+    rates = [lr for lr, _ in NoteIterations.rates]
+    assert rates == pytest.approx([2e-4] * first + [2e-5] * first)
+
+
+def test_a_plateau_needs_epochs_of_the_same_length(train):
+    plateau = dict(type="ReduceOnPlateauLR", monitor="accuracy/top1", rule="greater")
+    changes = {**BY_ITERATION, "param_scheduler": [plateau]}
+    interrupt(train, "run", 6, **changes)
+    with pytest.raises(InputError, match="as before, 4, but now there are 8: take the"):
+        train("run", resume=True, **changes, **{"train_dataloader.batch_size": 4})
+
+
+def test_a_validation_that_was_due(train, log):
+    """Behind the last iteration, in a training by iterations."""
+    changes = {
+        **BY_ITERATION,
+        "train_cfg": dict(by_epoch=False, max_iters=6, val_interval=3),
+        "train_dataloader.sampler": dict(type="InfiniteSampler", shuffle=True),
+    }
+    NoteIterations.validations = 0
+    train("run", **changes)
+    assert NoteIterations.validations == 2
+    train("run", resume=True, **changes)  # nothing is left to train
+    assert NoteIterations.validations == 3
+    changes["train_cfg"] = dict(by_epoch=False, max_iters=7, val_interval=5)
+    train("run", resume=True, **changes)  # at 6 none was due
+    assert NoteIterations.validations == 4
+
+
+def test_hooks_may_go_through_the_data_again():
+    loader = DataLoader(Random(), 3, collate_fn=list)
+    batches = _seed_loader(loader, 0)
+    batches.start(7, 3)
+    assert [len(list(loader)) for _ in range(2)] == [1, 4]
 
 
 def test_keeps_its_seed(train, tmp_path):

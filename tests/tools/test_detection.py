@@ -126,14 +126,22 @@ def test_two_processes_find_the_same_boxes(run, run_tool, trained, tmp_path):
         ("one", (run_tool, "test.py", config, folder / "epoch_1.pth")),
         (
             "two",
-            (run, "bash", "tools/dist_test.sh", config, folder / "epoch_1.pth", "2"),
+            (
+                run,
+                "bash",
+                ROOT / "tools" / "dist_test.sh",
+                config,
+                folder / "epoch_1.pth",
+                "2",
+            ),
         ),
     ):
         out = tmp_path / f"{name}.pkl"
         call, *arguments = command
         status, output = call(
-            *arguments, "--out", out, "--work-dir", tmp_path / name, *options
-        )
+            *arguments, "--out", out, "--work-dir", tmp_path / name, *options,
+            cwd=tmp_path,
+        )  # fmt: skip
         assert status == 0, output
         found.append(pickle.loads(out.read_bytes()))
     assert [len(one) for one in found] == [3, 3]

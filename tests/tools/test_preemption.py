@@ -25,6 +25,15 @@ class SignalAt(Hook):
             children = [child.pid for child in multiprocessing.active_children()]
             pids = map(str, (*children, os.getpid()))
             subprocess.run(["kill", f"-{self.number}", *pids], check=True)
+
+@HOOKS.register_module()
+class DieInValidation(Hook):
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def after_val_iter(self, runner, *args, **kwargs):
+        if runner.epoch == self.epoch:
+            os.kill(os.getpid(), 9)
 """
 
 # All that has a state: random transforms in processes of their own, Mixup, an average
@@ -33,6 +42,8 @@ RANDOM = {
     "train_cfg.max_epochs": 3,
     "train_dataloader.num_workers": 2,
     "train_dataloader.persistent_workers": True,
+    "val_dataloader.num_workers": 1,
+    "val_dataloader.persistent_workers": True,
     "train_dataloader.dataset.pipeline": [
         dict(type="RandomFlip", prob=0.5),
         dict(type="RandomCrop", crop_size=96, padding=8),
@@ -140,6 +151,36 @@ def test_goes_on_to_the_last_digit(make_config, train, tmp_path):
     assert [*seen, *read_scores(output)] == scores
     assert_same_end(tmp_path / "whole", tmp_path / "parts")
     assert not (tmp_path / "parts" / "epoch_1_iter_8.pth").exists()
+
+
+@pytest.mark.slow
+def test_validates_first_where_a_validation_was_cut(make_config, train, tmp_path):
+    """The best checkpoint is the one of an undisturbed run."""
+    best = dict(type="CheckpointHook", interval=1, save_best="accuracy/top1")
+    whole = make_config("whole.py", **{"default_hooks.checkpoint": best})
+    status, output = train(whole, "whole")
+    assert status == 0, output
+    scores = read_scores(output)
+    cut = dict(type="mmresizer.DieInValidation", epoch=2)
+    config = make_config("cut.py", cut, **{"default_hooks.checkpoint": best})
+    status, first = train(config, "parts")
+    assert status == -signal.SIGKILL, first
+    # Such a signal may come at once, when the loaders of the validation are there.
+    stop = dict(type="mmresizer.SignalAt", iteration=9, number=signal.SIGUSR1)
+    config = make_config("stop.py", stop, **{"default_hooks.checkpoint": best})
+    status, second = train(config, "parts", "--resume")
+    assert status == -signal.SIGUSR1, second
+    assert [*read_scores(first), *read_scores(second)] == scores[:2]
+    status, output = train(whole, "parts", "--resume")
+    assert status == 0, output
+    assert read_scores(output) == scores[2:]
+    names = [
+        {path.name for path in (tmp_path / folder).glob("*.pth")}
+        for folder in ("whole", "parts")
+    ]
+    assert names[0] == names[1]
+    assert len(names[0]) == 3  # two that are kept, and the best
+    assert_same_end(tmp_path / "whole", tmp_path / "parts")
 
 
 @pytest.mark.slow

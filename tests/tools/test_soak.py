@@ -18,7 +18,9 @@ from conftest import ENVIRONMENT, ROOT
 from mmresizer.models.utils import load_checkpoint
 
 KILLS = int(os.environ.get("MMRESIZER_SOAK_KILLS", "6"))
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
+SIGNALS = [
+    getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "USR1", "INT", "STOP")
+]
 
 
 class Job:

@@ -48,4 +48,5 @@ fi
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=${TORCH_DISABLE_SHARE_RDZV_TCP_STORE:-1}
 exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
   --nproc_per_node="$processes" --max_restarts="${MAX_RESTARTS:-0}" \
+  --signals_to_handle=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 \
   "$tool" "$@" --launcher pytorch

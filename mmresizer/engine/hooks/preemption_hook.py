@@ -21,7 +21,10 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmresizer.registry import HOOKS
 from mmresizer.utils.files import write_atomically
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# Windows has but one of them.
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
 
 
 @HOOKS.register_module()
@@ -82,6 +85,7 @@ class PreemptionHook(Hook):
             logger="current",
         )
         barrier()  # nobody leaves while the first process saves
+        runner.visualizer.close()
         logging.shutdown()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
@@ -107,6 +111,11 @@ class PreemptionHook(Hook):
         """Stops to wait, and deletes the checkpoint that is out of date."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._asked is not None:
+            self._asked[1].wait()
+            barrier()
+            dist.destroy_process_group(self._group)
+            self._asked = self._group = None
         if is_main_process():
             _delete_all(runner, but="")
 
@@ -117,9 +126,10 @@ def _init_worker(init: Callable | None, worker: int) -> None:
     Slurm signals all processes of a job, and the training needs these to its end. What
     made them may still end them.
     """
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    Thread(target=_obey_parent, daemon=True).start()
+    if hasattr(signal, "sigwaitinfo"):  # on Linux
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_obey_parent, daemon=True).start()
     if init is not None:
         init(worker)
 
