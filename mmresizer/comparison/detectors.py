@@ -205,7 +205,7 @@ def _render(
                 *(show_interval(list(interval)) for interval in intervals),
                 f"{int(row['parameters']):,}",
                 f"{float(row['gmac']):.3f} ({float(row['resizer_gmac']):.3f})",
-                f"{float(row['latency_ratio']):.2f}",
+                f"{float(ratio):.2f}" if (ratio := row["latency_ratio"]) else "-",
             ]
         )
     costs = ("parameters", "GMAC (resizer)", "latency ratio")

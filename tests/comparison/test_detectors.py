@@ -35,8 +35,24 @@ def test_summary_by_hand(tmp_path):
     assert "mAP l" not in page  # no objects of that size
 
 
-def test_published_summary_follows_from_its_table():
-    folder = ROOT / "configs" / "textured_shapes" / "results"
+def test_runs_of_several_machines(tmp_path):
+    """All of them are named, and ratios that were not measured are left out."""
+    numbers = "0.1," * 5 + "1000,0.5,0.1"
+    lines = [
+        f"{name},{seed},{numbers},{ratio},{machine},today\n"
+        for name, ratio, machine in (("bilinear", "1.0", "a"), ("larger", "", "b"))
+        for seed in (0, 1)
+    ]
+    (tmp_path / "results.csv").write_text(FIELDS + "".join(lines))
+    page = summarize(tmp_path / "results.csv")
+    assert "| 1,000 | 0.500 (0.100) | 1.00 |" in page
+    assert "| 1,000 | 0.500 (0.100) | - |" in page
+    assert page.endswith("\na, today; b, today.\n")
+
+
+@pytest.mark.parametrize("configs", ["deep_pcb", "textured_shapes"])
+def test_published_summary_follows_from_its_table(configs):
+    folder = ROOT / "configs" / configs / "results"
     assert summarize(folder / "results.csv") == (folder / "summary.md").read_text()
 
 
