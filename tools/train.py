@@ -59,10 +59,7 @@ def main() -> None:
         cfg.load_from = None if args.resume == "auto" else args.resume
     elif is_restarting() and os.path.isfile(f"{cfg.work_dir}/last_checkpoint"):
         cfg.resume, cfg.load_from = True, None
-    hook = dict(type="mmresizer.PreemptionHook")
-    hooks = cfg.get("custom_hooks") or []
-    cfg.custom_hooks = hooks if hook in hooks else [*hooks, hook]
-    train_model(cfg)
+    train_model(cfg, save_at_signals=True)
 
 
 def _mix_precision(optim_wrapper: dict, dtype: str) -> None:

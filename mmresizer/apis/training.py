@@ -22,13 +22,18 @@ from mmresizer.config.resuming import (
     resume_seed,
 )
 from mmresizer.config.run_checks import check_training
-from mmresizer.engine import leave_distributed, setup_distributed, use_resumable_loop
+from mmresizer.engine import (
+    PreemptionHook,
+    leave_distributed,
+    setup_distributed,
+    use_resumable_loop,
+)
 from mmresizer.models.utils import check_initial_weights, load_checkpoint
 from mmresizer.registry import OPTIM_WRAPPERS, find_class
 from mmresizer.utils import InputError
 
 
-def train_model(cfg: Config) -> nn.Module:
+def train_model(cfg: Config, save_at_signals: bool = False) -> nn.Module:
     """Trains the model of a config.
 
     Faults of the model, of the folders of data and of the checkpoints are found before
@@ -37,6 +42,8 @@ def train_model(cfg: Config) -> nn.Module:
     Args:
         cfg (Config): Config of the Runner. With ``resume=True`` training continues from
             ``load_from`` or, without it, from the last checkpoint in ``work_dir``.
+        save_at_signals (bool): Whether SIGTERM and SIGUSR1 end the process with a
+            checkpoint; see :class:`mmresizer.engine.PreemptionHook`. Defaults to False.
 
     Returns:
         nn.Module: The trained model, without the wrapper of a distributed job.
@@ -67,8 +74,12 @@ def train_model(cfg: Config) -> nn.Module:
     elif cfg.get("load_from"):
         check_initial_weights(model, cfg.load_from)
     del model
-    cfg.train_cfg = use_resumable_loop(cfg.train_cfg)
     runner = build_runner(cfg)
+    # Not in the config: it is recorded as it was written, for those who compare.
+    runner._train_loop = use_resumable_loop(runner._train_loop)
+    is_there = any(isinstance(hook, PreemptionHook) for hook in runner.hooks)
+    if save_at_signals and not is_there:
+        runner.register_hook(PreemptionHook())
     build_training(runner, cfg)
     trial = check_training(runner, cfg)
     if cfg.get("resume"):

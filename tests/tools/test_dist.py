@@ -313,9 +313,10 @@ def test_a_job_begins_again_by_itself(dist, demo_config, hooks, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_lost_node(demo_config, hooks, port, tmp_path):
-    """The other one goes on alone, at the same share of its epoch."""
-    config = demo_config(**hooks, **{"train_cfg.max_epochs": 30})
+def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
+    """The job goes on with one, two and one process, at the same share of its epoch."""
+    epochs = 60
+    config = demo_config(**hooks, **{"train_cfg.max_epochs": epochs})
     work_dir = tmp_path / "run"
     env = {
         **ENVIRONMENT,
@@ -328,26 +329,34 @@ def test_a_lost_node(demo_config, hooks, port, tmp_path):
     command = ["bash", ROOT / "tools" / "dist_train.sh", config, "1"]
     logs = [tmp_path / f"node{i}.txt" for i in range(2)]
     nodes = []
+
+    def show():
+        return "".join(log.read_text() for log in logs if log.exists())
+
     with ExitStack() as stack:
-        for log in logs:
+
+        def start(log):
             file = stack.enter_context(log.open("w"))
             node = subprocess.Popen(
                 [*command, "--work-dir", work_dir], env=env, stdout=file,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-            nodes.append(node)
             stack.callback(_kill_session, node)
-            time.sleep(1)  # the first one holds the rendezvous
-        _wait_until(lambda: (work_dir / "epoch_2.pth").exists(), nodes[0], logs[0])
+            nodes.append(node)
+
+        start(logs[0])
+        _wait_until(lambda: (work_dir / "epoch_1.pth").exists(), nodes[0], logs[0])
+        start(logs[1])
+        _wait_until(lambda: "[2/2]" in show(), nodes[0], logs[0])
         _kill_session(nodes[1])
-        assert nodes[0].wait(300) == 0, logs[0].read_text()
-    text = logs[0].read_text() + logs[1].read_text()
-    resumed = int(re.findall(r"Resume from .*epoch_(\d+)\S*.pth", text)[-1])
-    ends = re.findall(r"Epoch\(train\) +\[(\d+)\]\[(\d)/(\d)\]", logs[0].read_text())
-    for epoch, batch, total in ends:
-        assert batch == total == ("2" if int(epoch) <= resumed else "4")
-    last = torch.load(work_dir / "epoch_30.pth", weights_only=False)
-    assert last["meta"]["iter"] == 4 * 30
+        assert nodes[0].wait(300) == 0, show()
+    assert show().count("Resume from") >= 2
+    ends = re.findall(r"Epoch\(train\) +\[\d+\]\[(\d)/(\d)\]", show())
+    assert all(batch == total for batch, total in ends)
+    sizes = "".join(total for _, total in ends)
+    assert {"2", "4"} == set(sizes)
+    last = torch.load(work_dir / f"epoch_{epochs}.pth", weights_only=False)
+    assert last["meta"]["iter"] == 4 * epochs
 
 
 def _wait_until(holds, process, log):
