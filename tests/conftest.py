@@ -64,12 +64,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 
-def wait_until(condition, seconds=300):
-    """Waits for what other processes do, on a busy machine too."""
+def wait_until(condition, seconds=300, show=lambda: ""):
+    """Waits for what other processes do, on a busy machine too.
+
+    If it takes too long, what ``show`` returns is the message.
+    """
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, show()
         time.sleep(0.05)
+
+
+def find_processes(word):
+    """Returns the command lines of the processes that have a word in theirs."""
+    commands = (p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"]))
+    return [command for command in commands if any(word in part for part in command)]
 
 
 def is_writing(folder):

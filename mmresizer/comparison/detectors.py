@@ -181,9 +181,9 @@ def _render(
     def values(name: str, metric: str) -> list[float]:
         return [100 * float(row[metric]) for _, row in sorted(arms[name].items())]
 
-    def differences(name: str, metric: str) -> list[float]:
-        pairs = zip(values(name, metric), values(baseline, metric), strict=True)
-        return [ours - theirs for ours, theirs in pairs]
+    def difference(name: str, metric: str, to: str = baseline) -> str:
+        pairs = zip(values(name, metric), values(to, metric), strict=True)
+        return show_difference(mean_interval([ours - theirs for ours, theirs in pairs]))
 
     # COCO's -1: there are no objects of the size.
     metrics = [name for name in _METRICS if min(values(baseline, name)) >= 0]
@@ -214,10 +214,17 @@ def _render(
         [name, *(show_interval([*mean_interval(values(name, c))]) for c in classes)]
         for name in arms
     ]
-    paired = []
-    for name in others:
-        intervals = [mean_interval(differences(name, metric)) for metric in metrics]
-        paired.append([name, *map(show_difference, intervals)])
+    by_class += [
+        [f"{name}, difference", *(difference(name, column) for column in classes)]
+        for name in others
+    ]
+    paired = [
+        [name, *(difference(name, metric) for metric in metrics)] for name in others
+    ]
+    among = [
+        [name, *("-" if to == name else difference(name, "mAP", to) for to in others)]
+        for name in others
+    ]
     return f"""\
 # Detectors against their baseline
 
@@ -235,7 +242,21 @@ In points, paired by seed.
 
 {make_table(("config", *names), paired)}
 
-{_show_classes(classes, by_class)}{"; ".join(machines)}.
+{_show_others(others, among)}{_show_classes(classes, by_class)}{"; ".join(machines)}.
+"""
+
+
+def _show_others(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Makes a section of the page; it is empty if there is one other config."""
+    if len(names) < 2:
+        return ""
+    return f"""\
+## Differences among the others
+
+mAP of the row minus that of the column.
+
+{make_table(("config", *names), rows)}
+
 """
 
 
@@ -244,7 +265,14 @@ def _show_classes(classes: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not classes:
         return ""
     names = [column.removeprefix(_CLASS_COLUMN) for column in classes]
-    return f"## By class\n\nmAP (%).\n\n{make_table(('config', *names), rows)}\n\n"
+    return f"""\
+## By class
+
+mAP (%), and the difference to the baseline in points.
+
+{make_table(("config", *names), rows)}
+
+"""
 
 
 def _load(path: str) -> Config:

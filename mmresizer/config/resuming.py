@@ -95,11 +95,11 @@ def _join(faults: Sequence[str]) -> str:
 def _list_earlier(folder: Path, last: str = "") -> list[str]:
     """Returns the checkpoints in a folder before one of them, latest first."""
     end = _CHECKPOINT.fullmatch(last)
-    found = [(_CHECKPOINT.fullmatch(path.name), str(path)) for path in folder.glob("*")]
     numbered = [
-        (_number(match), path)
-        for match, path in found
-        if match and (not end or match[1] == end[1])
+        (_number(match), str(path))
+        for path in folder.glob("*.pth")
+        if (match := _CHECKPOINT.fullmatch(path.name))
+        and (not end or match[1] == end[1])
     ]
     return [
         path

@@ -18,7 +18,12 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import (
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    Runner,
+    set_random_seed,
+)
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from mmresizer.registry import LOOPS, find_class
@@ -46,7 +51,7 @@ class SeededBatchSampler(Sampler[list[Draw]]):
     Args:
         batches (Iterable[Sequence[int]]): Gives the indices.
         seed (int): Of the run.
-        is_endless (bool): Whether to begin again behind the last batch. Defaults to
+        is_endless (bool): Whether to begin again after the last batch. Defaults to
             False.
     """
 
@@ -153,9 +158,7 @@ def _seed_model(runner: Runner) -> None:
     The seed of a run differs between its processes if ``diff_rank_seed`` asks for it.
     """
     (seed,) = _spawn_seeds(runner.seed, runner.iter, 1, 0)
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    set_random_seed(seed)
 
 
 def _seed_loader(
@@ -177,9 +180,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop``, which goes on from any iteration.
 
     A checkpoint from the end of an epoch was saved before the validation of that epoch.
-    So a run that goes on from it makes it first. If an epoch has another number of
-    batches than before, as with other processes, the run goes on from the same share of
-    the epoch, and schedules are what they would be there in a run of such epochs.
+    So a run that goes on from it validates first. An epoch may have another number of
+    batches than before, as with more processes. Then the run goes on from the same
+    share of the epoch, with the schedules of a run of such epochs.
 
     Args:
         runner (Runner): The Runner.
@@ -191,14 +194,13 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     def __init__(self, runner: Runner, dataloader: Any, *args: Any, **kwargs: Any):
         super().__init__(runner, dataloader, *args, **kwargs)
         self._batches = _seed_loader(self.dataloader, runner.seed)
-        self._first = 0  # batch of the epoch that runs
         self._place = _FindPlaceHook()
         runner.register_hook(self._place)
         runner.register_hook(_ValidateFirstHook())
 
     @property
     def done(self) -> int:
-        """Epochs behind a run that goes on from the end of one; else 0."""
+        """Epochs that are trained, if a run goes on from the end of one; else 0."""
         return 0 if self._place.is_inside else self._epoch
 
     @property
@@ -206,28 +208,23 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         """Epochs of the run."""
         return self._max_epochs
 
-    def run(self) -> torch.nn.Module:
-        """Trains."""
-        self._first = self._place.first
-        return super().run()
-
     def run_epoch(self) -> None:
         """Trains for what is left of an epoch."""
         if self._batches is not None:
-            self._batches.start(self._iter, self._first)
+            self._batches.start(self._iter, self._place.first)
         super().run_epoch()
-        self._first = 0
+        self._place.first = 0
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         """Trains for an iteration."""
         _seed_model(self.runner)
-        super().run_iter(self._first + idx, data_batch)
+        super().run_iter(self._place.first + idx, data_batch)
 
 
 class _ValidateFirstHook(Hook):
     """Makes the validation that was due when the checkpoint was saved."""
 
-    priority = "LOWEST"  # behind the hooks that validation needs
+    priority = "LOWEST"  # after the hooks that validation needs
 
     def before_train(self, runner: Runner) -> None:
         loop = runner.train_loop
@@ -244,7 +241,7 @@ class _FindPlaceHook(Hook):
     """Notes in checkpoints how many batches an epoch has; finds where a run goes on.
 
     Attributes:
-        first (int): The batch of the epoch that comes next.
+        first (int): The batch that the epoch begins with.
         is_inside (bool): Whether the checkpoint is of the middle of an epoch.
     """
 
@@ -271,7 +268,7 @@ class _FindPlaceHook(Hook):
         if meta.get(BATCHES_PER_EPOCH, batches) != batches:
             print_log(
                 f"An epoch has {batches} batches, and had {saved}: the run goes on "
-                f"behind batch {self.first}, with schedules as they are there",
+                f"after batch {self.first}, with the schedules of such epochs",
                 logger="current",
             )
             _repeat_schedules(runner, checkpoint, batches)
@@ -335,7 +332,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
 
     @property
     def done(self) -> int:
-        """Iterations behind a run."""
+        """Iterations that are trained."""
         return self._iter
 
     @property

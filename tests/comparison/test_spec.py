@@ -436,16 +436,16 @@ def test_accepts(load, options):
 
 
 def test_accepts_a_loop_that_options_import(load, tmp_path, monkeypatch):
-    (tmp_path / "own_loop.py").write_text(
+    (tmp_path / "imported_loop.py").write_text(
         "from mmengine.registry import LOOPS\n"
         "from mmengine.runner import EpochBasedTrainLoop\n"
         "@LOOPS.register_module()\n"
-        "class OwnLoop(EpochBasedTrainLoop):\n"
+        "class ImportedLoop(EpochBasedTrainLoop):\n"
         "    pass\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    imports = dict(imports=["mmresizer", "own_loop"], allow_failed_imports=False)
-    options = {"custom_imports": imports, "train_cfg.type": "OwnLoop"}
+    imports = dict(imports=["mmresizer", "imported_loop"], allow_failed_imports=False)
+    options = {"custom_imports": imports, "train_cfg.type": "ImportedLoop"}
     assert load(options=options).arms
 
 

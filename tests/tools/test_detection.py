@@ -11,24 +11,9 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from test_preemption import assert_same
+from test_preemption import HOOKS, assert_same
 
 from conftest import ROOT, is_writing, wait_until, with_packages
-
-STOP = """
-import os, signal
-from mmengine.hooks import Hook
-from mmresizer.registry import HOOKS
-
-@HOOKS.register_module()
-class StopAt(Hook):
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def before_train_iter(self, runner, *args, **kwargs):
-        if runner.iter + 1 == self.iteration:
-            os.kill(os.getpid(), signal.SIGTERM)
-"""
 
 NAME = "resizerx2_faster-rcnn-r18w16-fpn_1xb8_textured-shapes_96px"
 CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
@@ -90,14 +75,14 @@ def test_resumes(run_tool, trained):
 @pytest.mark.detection
 def test_goes_on_to_the_last_digit(run_tool, trained, tmp_path):
     """Detectors draw random proposals in training, and batches by aspect ratio."""
-    (tmp_path / "stops.py").write_text(STOP)
+    (tmp_path / "stops.py").write_text(HOOKS)
     data_root = trained[0].with_name("shapes")
     hooks = """
 train_cfg = dict(max_epochs=2)
 custom_imports = dict(
     imports=["mmresizer", "mmresizer.datasets.textured_shapes", "stops"]
 )
-custom_hooks = [dict(type="mmresizer.StopAt", iteration={})]
+custom_hooks = [dict(type="mmresizer.SignalAt", iteration={}, number=15)]
 """
     saved = []
     for name, stop in (("whole", 0), ("parts", 1)):
@@ -147,10 +132,15 @@ def test_two_processes_find_the_same_boxes(run, run_tool, trained, tmp_path):
     assert [len(one) for one in found] == [3, 3]
     for one, two in zip(*found, strict=True):
         assert one["img_id"] == two["img_id"]
-        a, b = one["pred_instances"], two["pred_instances"]
-        assert len(a["scores"]) > 0
-        for key in ("bboxes", "scores"):
-            torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=1e-3)
+        a, b = (
+            torch.cat([found["bboxes"], found["scores"][:, None]], dim=1)
+            for found in (one["pred_instances"], two["pred_instances"])
+        )
+        assert len(a) == len(b) > 0
+        # Boxes whose scores are the same to rounding may change places.
+        distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+        assert distances.amin(0).max() < 1e-2
+        assert distances.amin(1).max() < 1e-2
 
 
 @pytest.mark.detection

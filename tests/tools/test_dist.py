@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import psutil
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT, with_packages
+from conftest import ENVIRONMENT, ROOT, wait_until, with_packages
 
 # Imported by the configs below: what the tests need to happen inside the processes.
 HOOKS = """
@@ -344,10 +343,17 @@ def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
             stack.callback(_kill_session, node)
             nodes.append(node)
 
+        def wait(condition):
+            def holds():
+                assert nodes[0].poll() is None, show()
+                return condition()
+
+            wait_until(holds, 240, show)
+
         start(logs[0])
-        _wait_until(lambda: (work_dir / "epoch_1.pth").exists(), nodes[0], logs[0])
+        wait((work_dir / "epoch_1.pth").exists)
         start(logs[1])
-        _wait_until(lambda: "[2/2]" in show(), nodes[0], logs[0])
+        wait(lambda: "[2/2]" in show())
         _kill_session(nodes[1])
         assert nodes[0].wait(300) == 0, show()
     assert show().count("Resume from") >= 2
@@ -357,14 +363,6 @@ def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
     assert {"2", "4"} == set(sizes)
     last = torch.load(work_dir / f"epoch_{epochs}.pth", weights_only=False)
     assert last["meta"]["iter"] == 4 * epochs
-
-
-def _wait_until(holds, process, log):
-    end = time.monotonic() + 240
-    while not holds():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.2)
 
 
 def _kill_session(process):

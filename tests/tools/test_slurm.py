@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from conftest import ROOT, with_packages
+from conftest import ROOT, find_processes, wait_until, with_packages
 
 DAEMONS = ("munged", "slurmctld", "slurmd", "srun", "sbatch")
 MISSING = [name for name in DAEMONS if shutil.which(name) is None]
@@ -64,13 +63,6 @@ def find_ports(count):
         return [s.getsockname()[1] for s in sockets]
 
 
-def wait_until(holds, seconds, what):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.3)
-
-
 @pytest.fixture(scope="module")
 def cluster():
     """Starts the daemons; yields the environment of a user, and ends them by pid."""
@@ -111,7 +103,11 @@ def cluster():
             for file in folder.glob("*.pid"):
                 pid = int(file.read_text())
                 os.kill(pid, signal.SIGTERM)
-                wait_until(lambda pid=pid: not psutil.pid_exists(pid), 20, f"{file}")
+                wait_until(
+                    lambda pid=pid: not psutil.pid_exists(pid),
+                    20,
+                    lambda file=file: f"{file}",
+                )
 
 
 @pytest.fixture
@@ -131,12 +127,6 @@ def slurm(cluster, run, tmp_path):
         return run("bash", ROOT / "tools" / script, "cpu", "job", *arguments, env=env)
 
     return slurm
-
-
-def find_processes(word):
-    return [
-        p for p in psutil.process_iter(["cmdline"]) if word in (p.info["cmdline"] or ())
-    ]
 
 
 def load_weights(path):

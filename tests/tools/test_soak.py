@@ -14,7 +14,7 @@ import pytest
 import torch
 from test_preemption import HAVE_STATE, RANDOM, assert_same_end
 
-from conftest import ENVIRONMENT, ROOT
+from conftest import ENVIRONMENT, ROOT, find_processes, wait_until
 from mmresizer.models.utils import load_checkpoint
 
 KILLS = int(os.environ.get("MMRESIZER_SOAK_KILLS", "6"))
@@ -116,20 +116,9 @@ def test_ends_as_an_undisturbed_training(demo_config, tmp_path):
     assert (
         torch.load(job.work_dir / last, weights_only=False)["meta"]["epoch"] == epochs
     )
-    end = time.monotonic() + 30
-    while left := find_processes(str(tmp_path)):
-        assert time.monotonic() < end, left
-        time.sleep(0.5)
+    wait_until(
+        lambda: not find_processes(str(tmp_path)),
+        30,
+        lambda: find_processes(str(tmp_path)),
+    )
     assert len(done) == KILLS, "the training was too short"
-
-
-def find_processes(word):
-    found = []
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if any(word in part for part in command):
-            found.append((process.pid, command))
-    return found

@@ -33,17 +33,18 @@ class PreemptionHook(Hook):
 
     It waits for SIGTERM, which schedulers send before they kill, and for SIGUSR1, which
     ``sbatch --signal=USR1@SECONDS`` sends before the time limit. One process of a job
-    is enough. All stop behind the same iteration, and the first one saves
+    is enough. All stop after the same iteration, and the first one saves
     ``epoch_E_iter_I.pth``, or ``iter_I.pth`` where ``train_cfg`` counts iterations. All
     end as if the signal had killed them, with the status 143 or 138. ``--resume`` goes
     on from there.
 
     A validation that runs is finished first, and gradients that are accumulated are
-    used first. In a training by epochs there is at most one such checkpoint, which is
-    deleted behind the training. ``tools/train.py`` has this hook without being asked.
+    used first. In a training by epochs there is at most one such checkpoint. It is
+    deleted at the end of the training. ``tools/train.py`` has this hook without being
+    asked.
     """
 
-    priority = "LOWEST"  # behind those that change what is saved
+    priority = "LOWEST"  # after those that change what is saved
 
     def __init__(self) -> None:
         self._received = 0
@@ -67,13 +68,7 @@ class PreemptionHook(Hook):
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = number
 
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | tuple | list | None = None,
-        outputs: dict | None = None,
-    ) -> None:
+    def after_train_iter(self, runner: Runner, *_: object, **__: object) -> None:
         """Saves and ends, if one of the processes has got a signal."""
         number = self._agree()
         if not number or not _is_updated(runner):
