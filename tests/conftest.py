@@ -81,6 +81,16 @@ def find_processes(word):
     return [command for command in commands if any(word in part for part in command)]
 
 
+def kill_tree(process):
+    """Kills a process and all below it at once, as when a machine is lost."""
+    if process.poll() is None:
+        below = psutil.Process(process.pid).children(recursive=True)
+        for victim in (process, *below):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                victim.kill()
+        process.wait()
+
+
 def is_writing(folder):
     """Whether a process has a file of a folder open: a log, say."""
     for process in psutil.process_iter():

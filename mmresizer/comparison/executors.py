@@ -66,11 +66,15 @@ class LocalExecutor:
         kill_process(handle)
 
 
+_MAX_LOST_MACHINES = 3
+
+
 class RayExecutor:
     """Executes runs by Ray, as many at a time as there is room for.
 
     The machines of a cluster share the folder of the comparison, that of the data and
-    the one in which the comparison was started, under the same names.
+    the one in which the comparison was started, under the same names. A run that is
+    lost with its machine begins again on another, at most three times.
 
     Args:
         address (str): Of the cluster, "auto" for the one that runs here, or "local" to
@@ -105,9 +109,10 @@ class RayExecutor:
                 f"no machine of Ray has the {cpus} CPUs and {gpus:g} GPUs that a run "
                 "is to get (--ray-cpus, --ray-gpus)"
             )
-        self._execute = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(
-            _execute
-        )
+        # Ray repeats what its machine was lost with, elsewhere.
+        self._execute = ray.remote(
+            num_cpus=cpus, num_gpus=gpus, max_retries=_MAX_LOST_MACHINES
+        )(_execute)
 
     def slots(self) -> int:
         """See :class:`Executor`."""
@@ -141,7 +146,7 @@ class RayExecutor:
             return None
         try:
             return self._ray.get(handle)
-        except self._ray.exceptions.RayError as e:  # its machine is gone, say
+        except self._ray.exceptions.RayError as e:  # its machines are gone, say
             return f"{type(e).__name__}: {' '.join(str(e).split())}"
 
     def stop(self, handle: Any) -> None:

@@ -5,14 +5,24 @@ import pprint
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 
 import pandas as pd
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT, is_writing, wait_until, with_packages
+from conftest import (
+    ENVIRONMENT,
+    ROOT,
+    is_writing,
+    kill_tree,
+    wait_until,
+    with_packages,
+)
 from mmresizer.comparison import report
 from mmresizer.comparison.report import write_arms
 from mmresizer.comparison.spec import load_spec
@@ -80,6 +90,24 @@ def compare(run_tool):
         )
 
     return compare
+
+
+def start_compare(spec, work_dir, *arguments, **env):
+    """Starts a comparison, and does not wait for its end."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            ROOT / "tools/compare.py",
+            spec,
+            "--work-dir",
+            work_dir,
+            *arguments,
+        ],
+        env={**ENVIRONMENT, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def facts_of(folder):
@@ -165,13 +193,7 @@ def test_interrupted_or_not_the_tables_are_the_same(
     # peace.
     folders = [parts / "runs" / name for name in ("bilinear/seed3", "learned/seed3")]
     for folder, interrupt in zip(folders, (signal.SIGINT, signal.SIGKILL), strict=True):
-        process = subprocess.Popen(
-            [sys.executable, ROOT / "tools/compare.py", spec, "--work-dir", parts],
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = start_compare(spec, parts)
         wait_until(lambda folder=folder: (folder / "record.json").is_file())
         process.send_signal(interrupt)
         output, _ = process.communicate(timeout=300)
@@ -381,6 +403,58 @@ def test_ray_gives_the_same_numbers(whole, write_spec, compare, tmp_path):
     status, output = compare(spec, folder, "--ray", "--ray-cpus", 1000)
     assert status == 1
     assert "no machine of Ray has the 1000 CPUs" in output.splitlines()[-1]
+
+
+@pytest.fixture
+def ray_cluster(tmp_path_factory):
+    """Starts two machines of Ray here; yields the address and the second one."""
+    pytest.importorskip("ray", reason="needs ray (requirements/optional.txt)")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{s.getsockname()[1]}"
+    env = {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+    start += ["--num-cpus=1", "--disable-usage-stats"]
+    with ExitStack() as stack:
+        machines = []
+        head = ["--head", f"--port={address.rpartition(':')[2]}"]
+        for place in (head, [f"--address={address}"]):
+            # Ray's sockets need a short path.
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+            )
+            log = tmp_path_factory.mktemp("ray") / "log"
+            machine = subprocess.Popen(
+                [*start, *place, "--temp-dir", folder],
+                env=env, stdout=log.open("w"), stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            stack.callback(kill_tree, machine)
+            wait_until(lambda log=log: "Ray runtime started" in log.read_text(), 120)
+            machines.append(machine)
+        yield address, machines[1]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_lost_with_its_machine_is_repeated(
+    whole, write_spec, ray_cluster, tmp_path
+):
+    address, second = ray_cluster
+    folder = tmp_path / "out"
+    process = start_compare(
+        write_spec(), folder, "--ray", address, RAY_AUTH_MODE="disabled"
+    )
+    try:
+        # Both are at work.
+        wait_until(
+            lambda: sum(map(is_writing, folder.glob("runs/*/seed*"))) == 2,
+            show=lambda: process.poll(),
+        )
+        kill_tree(second)
+        output = process.communicate(timeout=500)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert facts_of(folder) == facts_of(whole[0])
 
 
 def test_one_process_a_folder(write_spec, compare, tmp_path):

@@ -6,14 +6,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT, wait_until, with_packages
+from conftest import ENVIRONMENT, ROOT, kill_tree, wait_until, with_packages
 
 # Imported by the configs below: what the tests need to happen inside the processes.
 HOOKS = """
@@ -340,7 +339,7 @@ def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
                 [*command, "--work-dir", work_dir], env=env, stdout=file,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-            stack.callback(_kill_session, node)
+            stack.callback(kill_tree, node)
             nodes.append(node)
 
         def wait(condition):
@@ -354,7 +353,7 @@ def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
         wait((work_dir / "epoch_1.pth").exists)
         start(logs[1])
         wait(lambda: "[2/2]" in show())
-        _kill_session(nodes[1])
+        kill_tree(nodes[1])
         assert nodes[0].wait(300) == 0, show()
     assert show().count("Resume from") >= 2
     ends = re.findall(r"Epoch\(train\) +\[\d+\]\[(\d)/(\d)\]", show())
@@ -363,15 +362,6 @@ def test_a_node_that_comes_and_is_lost(demo_config, hooks, port, tmp_path):
     assert {"2", "4"} == set(sizes)
     last = torch.load(work_dir / f"epoch_{epochs}.pth", weights_only=False)
     assert last["meta"]["iter"] == 4 * epochs
-
-
-def _kill_session(process):
-    if process.poll() is None:
-        children = psutil.Process(process.pid).children(recursive=True)
-        for victim in (process, *children):
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                victim.kill()
-        process.wait()
 
 
 @pytest.mark.slow
