@@ -1,5 +1,7 @@
 """Training of a config."""
 
+import os
+
 import torch
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
@@ -25,6 +27,7 @@ from mmresizer.config.run_checks import check_training
 from mmresizer.engine import (
     PreemptionHook,
     leave_distributed,
+    losing_processes,
     setup_distributed,
     use_resumable_loop,
 )
@@ -86,7 +89,13 @@ def train_model(cfg: Config, save_at_signals: bool = False) -> nn.Module:
         check_resumed_settings(runner, trial, resumed)
         check_trained_classes(resumed, runner.train_loop.dataloader.dataset)
         del resumed
-    model = runner.train()
+    try:
+        with losing_processes():
+            model = runner.train()
+    except FileNotFoundError as e:
+        if os.path.isdir(cfg.work_dir):
+            raise
+        raise InputError(f"the work folder {cfg.work_dir!r} is gone") from e
     del runner
     if is_model_wrapper(model):
         model = model.module

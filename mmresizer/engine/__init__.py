@@ -4,8 +4,10 @@ from .distributed import (
     check_job,
     check_num_processes,
     check_same_code,
+    is_own_address,
     is_restarting,
     leave_distributed,
+    losing_processes,
     setup_distributed,
 )
 from .hooks import (
@@ -36,8 +38,10 @@ __all__ = [
     "check_job",
     "check_num_processes",
     "check_same_code",
+    "is_own_address",
     "is_restarting",
     "leave_distributed",
+    "losing_processes",
     "setup_distributed",
     "use_resumable_loop",
 ]

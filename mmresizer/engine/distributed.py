@@ -6,9 +6,11 @@ import hashlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +21,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_world_size
 
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import describe_error
+from mmresizer.utils.errors import describe_error, one_line
 from mmresizer.version import __version__
 
 
@@ -113,6 +115,15 @@ def _to_int(text: str) -> int:
     return int(text) if text.isdecimal() and text.isascii() else -1
 
 
+def is_own_address(host: str, port: int) -> bool:
+    """Returns whether a host is this machine, with a port that is free."""
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except (OSError, UnicodeError):
+        return False
+
+
 def check_same_code() -> None:
     """Checks that all processes of a job have the same packages and sources.
 
@@ -146,6 +157,8 @@ def is_restarting() -> bool:
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
+_GET_ADDRESS = 0x8915  # SIOCGIFADDR of Linux
+
 # Where ports of jobs begin, and how many there are: below those that Linux hands out.
 _FIRST_PORT, _NUM_PORTS = 20000, 10000
 
@@ -174,6 +187,7 @@ def setup_distributed(cfg: Config) -> None:
         )
     if cfg.launcher == "pytorch" and "TORCHELASTIC_RUN_ID" in os.environ:
         _end_with_parent()
+        _check_nodes()
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     if cfg.launcher == "slurm":
         _check_slurm()
@@ -189,6 +203,7 @@ def setup_distributed(cfg: Config) -> None:
             "CPUs use tools/dist_train.sh, tools/slurm_train.sh or --launcher none"
         )
     if not dist.is_initialized():
+        set_gloo_interface()
         seconds = cfg.get("env_cfg", {}).get("dist_cfg", {}).get("timeout")
         timeout = None if seconds is None else timedelta(seconds=seconds)
         dist.init_process_group("gloo", timeout=timeout)
@@ -198,6 +213,59 @@ def setup_distributed(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),
     )
+
+
+def _check_nodes() -> None:
+    """Checks that as many nodes take part as the job was to have.
+
+    torchrun goes on without a node that it takes for dead.
+    """
+    least = int(os.environ.get("NNODES", "1").partition(":")[0])
+    there = int(os.environ["GROUP_WORLD_SIZE"])
+    if there < least:
+        raise InputError(
+            f"{there} of {least} nodes (NNODES) take part in the job; with "
+            "RDZV_ENDPOINT a node whose clock is 15 s late counts as lost"
+        )
+
+
+def set_gloo_interface() -> None:
+    """Has gloo use the interface that reaches the other nodes, unless the user has.
+
+    It takes the address of the host's name. Debian makes that 127.0.1.1, where no other
+    node finds this one.
+    """
+    nodes = os.environ.get("GROUP_WORLD_SIZE") or os.environ.get("SLURM_NNODES", "1")
+    if nodes == "1" or "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    # The first node may know itself by a loopback address, too: any address outside.
+    for target in (os.environ["MASTER_ADDR"], "198.51.100.1"):
+        interface = _find_interface(target)
+        if interface not in ("", "lo"):
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
+            return
+
+
+def _find_interface(target: str) -> str:
+    """Returns the name of the interface that reaches a host by IPv4; "" if none does.
+
+    Nothing is sent.
+    """
+    try:
+        import fcntl  # not on Windows
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect((target, 9))
+            address = s.getsockname()[0]
+            for _, name in socket.if_nameindex():
+                request = struct.pack("256s", name.encode())
+                with suppress(OSError):  # it has no IPv4 address
+                    answer = fcntl.ioctl(s, _GET_ADDRESS, request)
+                    if socket.inet_ntoa(answer[20:24]) == address:
+                        return name
+    except (ImportError, OSError):
+        pass
+    return ""
 
 
 def _end_with_parent() -> None:
@@ -242,6 +310,25 @@ def _set_slurm_environment() -> None:
                 f"scontrol does not name the first host of {nodes!r} "
                 f"({describe_error(e):.200}); set MASTER_ADDR to it"
             ) from e
+
+
+@contextmanager
+def losing_processes() -> Iterator[None]:
+    """Turns the loss of another process, or of the network, into one sentence.
+
+    Raises:
+        InputError: In place of the exception of torch.distributed.
+    """
+    try:
+        yield
+    except RuntimeError as e:
+        is_of_gloo = "/gloo/" in str(e)  # it has no type of its own
+        if not (is_of_gloo or isinstance(e, dist.DistError)):
+            raise
+        raise InputError(
+            f"lost another process of the job ({one_line(e).rpartition('] ')[2]}); "
+            "--resume goes on from the last checkpoint"
+        ) from e
 
 
 def leave_distributed() -> None:

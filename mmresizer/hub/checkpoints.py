@@ -15,12 +15,13 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
 import torch
 from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.hooks import checkpoint_hook
 from mmengine.logging import HistoryBuffer
 from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader, checkpoint
@@ -28,7 +29,7 @@ from safetensors.torch import load_file
 
 from mmresizer.utils import InputError
 from mmresizer.utils.download import download, is_published
-from mmresizer.utils.files import write_atomically
+from mmresizer.utils.files import file_digest, write_atomically, writing
 
 from .model_index import SCHEME, check_online, find_model
 
@@ -182,15 +183,31 @@ def _load_safely(file: Any, map_location: Any = None, *_: Any) -> Any:
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Writes checkpoints whole or not at all."""
+    """Writes checkpoints whole or not at all, and keeps the older ones until then."""
+
+    _outdated: ClassVar[list[Path]] = []
 
     def put(self, obj: bytes, filepath: str | os.PathLike) -> None:
-        """Writes bytes to a file; its folder is made if it is missing."""
+        """Writes bytes to a file; its folder is made if it is missing.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
         path = Path(filepath)
-        # What a process left that was killed while it wrote.
-        for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
-            part.unlink(missing_ok=True)
-        write_atomically(path, obj)
+        with writing(path.parent):
+            # What a process left that was killed while it wrote.
+            for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
+                part.unlink(missing_ok=True)
+            write_atomically(path, obj)
+            if file_digest(path) != hashlib.sha256(obj).hexdigest():
+                raise OSError(f"{path.name} reads otherwise than it was written")
+        while self._outdated:
+            if (old := self._outdated.pop()) != path:
+                old.unlink(missing_ok=True)
+
+    def remove(self, filepath: str | os.PathLike) -> None:
+        """Removes a file after the next one is written."""
+        self._outdated.append(Path(filepath))
 
 
 def _get_backend(*args: Any, **kwargs: Any) -> Any:
@@ -210,3 +227,4 @@ def register_loaders() -> None:
     checkpoint._safe_torch_load = _load_safely
     # There alone: pictures, of which there are many, need not wait for the disk.
     checkpoint.get_file_backend = _get_backend
+    checkpoint_hook.get_file_backend = _get_backend

@@ -1,6 +1,8 @@
 import os
 import socket
+import sys
 
+import psutil
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,8 +11,11 @@ from mmresizer.engine import (
     check_job,
     check_num_processes,
     check_same_code,
+    is_own_address,
+    losing_processes,
     setup_distributed,
 )
+from mmresizer.engine.distributed import set_gloo_interface
 from mmresizer.utils import InputError
 
 
@@ -122,3 +127,48 @@ def test_other_code_on_a_node(monkeypatch):
     sentence = "different code: torch .* on .*, and 2.10.0 on node1; install the same"
     with pytest.raises(InputError, match=sentence):
         check_same_code()
+
+
+def test_an_address_of_this_machine():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_own_address("127.0.0.1", port)  # in use
+    assert is_own_address("127.0.0.1", port)
+    assert not is_own_address("192.0.2.254", port)
+    assert not is_own_address("no-such-host.invalid", port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for addresses")
+def test_gloo_takes_the_interface_that_reaches_the_others(monkeypatch):
+    outside = [
+        (name, address.address)
+        for name, addresses in psutil.net_if_addrs().items()
+        for address in addresses
+        if address.family == socket.AF_INET and name != "lo"
+    ]
+    if not outside:
+        pytest.skip("this machine has no other interface than loopback")
+    # Connected to an own address, a socket has that address.
+    name, address = outside[0]
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # to be put back
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    monkeypatch.setenv("MASTER_ADDR", address)
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "1")
+    set_gloo_interface()
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    set_gloo_interface()
+    assert os.environ["GLOO_SOCKET_IFNAME"] == name
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "the user's")
+    set_gloo_interface()
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "the user's"
+
+
+def test_other_faults_pass_as_they_are():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), losing_processes():
+        torch.ones(1, 2) @ torch.ones(1, 2)
+    with (
+        pytest.raises(InputError, match=r"lost another .*\(Connection closed by peer"),
+        losing_processes(),
+    ):
+        raise RuntimeError("[/x/third_party/gloo/y.cc:5] Connection closed by peer")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from mmengine import fileio
 from mmengine.config import Config
+from mmengine.hooks import checkpoint_hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner, save_checkpoint
 from mmpretrain import get_model
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch._tensor import _rebuild_from_type_v2
 
 from mmresizer.config.building import build_runner
+from mmresizer.hub import checkpoints
 from mmresizer.models.utils import load_checkpoint
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
@@ -166,11 +168,28 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fill_up)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"the disk of '.*run' is full"):
         save_checkpoint({"state_dict": {"w": torch.ones(3)}}, str(file))
     assert [*file.parent.iterdir()] == [file]
     assert file.read_bytes() == before
     fileio.put(b"a picture", str(tmp_path / "a.png"))  # does not wait for the disk
+
+
+def test_an_older_checkpoint_stays_until_the_newer_one_is_read_back(
+    tmp_path, monkeypatch
+):
+    old, new = tmp_path / "epoch_1.pth", tmp_path / "epoch_2.pth"
+    weights = {"state_dict": {"w": torch.zeros(3)}}
+    save_checkpoint(weights, str(old))
+    checkpoint_hook.get_file_backend(str(tmp_path)).remove(str(old))
+    assert old.exists()
+    monkeypatch.setattr(checkpoints, "file_digest", lambda path: "of other bytes")
+    with pytest.raises(InputError, match=r"epoch_2\.pth reads otherwise"):
+        save_checkpoint(weights, str(new))
+    assert old.exists()
+    monkeypatch.undo()
+    save_checkpoint(weights, str(new))
+    assert [*tmp_path.iterdir()] == [new]
 
 
 def test_many_threads(tmp_path):

@@ -1,7 +1,10 @@
 """Runs that are stopped in the middle of an epoch and go on from there."""
 
+import os
 import re
+import shutil
 import signal
+import subprocess
 
 import pytest
 import torch
@@ -214,3 +217,50 @@ def test_accumulated_gradients_are_used_first(make_config, train, tmp_path):
     status, output = train(make_config("stop.py", stop, **changes), "run")
     assert status == -signal.SIGTERM, output
     assert (tmp_path / "run" / "epoch_0_iter_3.pth").is_file()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a small disk; yields its folder, and what changes its size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(size, *options):
+        name = f"size={size}k"
+        command = ["mount", "-t", "tmpfs", "-o", ",".join([*options, name]), "tmpfs"]
+        subprocess.run([*command, folder], check=True)
+
+    mount(1000)
+    yield folder, lambda size: mount(size, "remount")
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"),
+    reason="needs root, to mount a small disk",
+)
+def test_a_full_disk(make_config, train, small_disk, tmp_path):
+    """The older checkpoint is kept until the newer one is written."""
+    one = {"default_hooks.checkpoint.max_keep_ckpts": 1}
+    config = make_config("whole.py", **one)
+    status, output = train(config, "whole")
+    assert status == 0, output
+    assert [p.name for p in (tmp_path / "whole").glob("*.pth")] == ["epoch_3.pth"]
+    size = (tmp_path / "whole" / "epoch_3.pth").stat().st_size // 1024
+
+    folder, resize = small_disk
+    resize(2 * size - 100)  # for one, and most of another
+    status, output = train(config, "disk")
+    assert status == 1
+    last = output.splitlines()[-1]
+    assert (
+        last == f"error: the disk of {str(folder)!r} is full; make room and try again"
+    )
+    assert [p.name for p in folder.glob("*.pth")] == ["epoch_1.pth"]
+    assert not list(folder.glob(".*.pth*"))
+
+    resize(4 * size)
+    status, output = train(config, "disk", "--resume")
+    assert status == 0, output
+    assert_same_end(folder, tmp_path / "whole")

@@ -14,14 +14,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=${PYTHON:-python}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
-"$python" -c "
+checked=$("$python" -c "
 import os, sys
-from mmresizer.engine import check_job, check_num_processes
+from mmresizer.engine import check_job, check_num_processes, is_own_address
 from mmresizer.utils import exit_on_input_error
 with exit_on_input_error():
     check_num_processes(sys.argv[1])
     check_job(os.environ)
-" "$processes"
+    host, _, port = os.environ.get('RDZV_ENDPOINT', '').rpartition(':')
+    print(host != '' and is_own_address(host, int(port)))
+" "$processes")
 
 # By default torchrun gives each process one thread, whatever the number of cores.
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
@@ -34,6 +36,9 @@ if [ -n "${RDZV_ENDPOINT:-}" ]; then
     --rdzv_endpoint="$RDZV_ENDPOINT"
     --rdzv_id="${RDZV_ID:-mmresizer}"
   )
+  if [ "${checked##*$'\n'}" = True ]; then # torchrun compares names of hosts alone
+    rendezvous+=(--rdzv_conf="is_host=1${PET_RDZV_CONF:+,$PET_RDZV_CONF}")
+  fi
 elif [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
   rendezvous=(--standalone) # any free port: several jobs may run on one machine
 else
@@ -43,6 +48,10 @@ else
     --master_addr="${MASTER_ADDR:-127.0.0.1}"
     --master_port="${PORT:-29500}"
   )
+  if [ "${NNODES:-1}" != 1 ]; then # what a wrong address would leave without a word
+    echo "node ${NODE_RANK:-0} of $NNODES: waits for the others at" \
+      "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}" >&2
+  fi
 fi
 # A job that begins again would find the addresses of its dead processes in torchrun's store.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=${TORCH_DISABLE_SHARE_RDZV_TCP_STORE:-1}
