@@ -73,8 +73,8 @@ class RayExecutor:
     """Executes runs by Ray, as many at a time as there is room for.
 
     The machines of a cluster share the folder of the comparison, that of the data and
-    the one in which the comparison was started, under the same names. A run that is
-    lost with its machine begins again on another, at most three times.
+    the one in which the comparison was started, under the same names. A run whose
+    machine fails begins again on another one, at most three times.
 
     Args:
         address (str): Of the cluster, "auto" for the one that runs here, or "local" to
@@ -109,7 +109,6 @@ class RayExecutor:
                 f"no machine of Ray has the {cpus} CPUs and {gpus:g} GPUs that a run "
                 "is to get (--ray-cpus, --ray-gpus)"
             )
-        # Ray repeats what its machine was lost with, elsewhere.
         self._execute = ray.remote(
             num_cpus=cpus, num_gpus=gpus, max_retries=_MAX_LOST_MACHINES
         )(_execute)
@@ -143,7 +142,7 @@ class RayExecutor:
         """See :class:`Executor`."""
         done, _ = self._ray.wait([handle], timeout=0)
         if not done:
-            return None
+            return None if self.slots() else "no machine of Ray is left for it"
         try:
             return self._ray.get(handle)
         except self._ray.exceptions.RayError as e:  # its machines are gone, say

@@ -59,9 +59,9 @@ def load_last_checkpoint(work_dir: str) -> tuple[str, dict]:
         # The run may have been moved, or started from another folder.
         beside = record.parent / os.path.basename(saved)
         last = beside if beside.is_file() else Path(saved)
-        paths = [str(last), *_list_earlier(last.parent, last.name)]
+        paths = [str(last), *_list_others(last.parent, last.name)]
     else:
-        paths = _list_earlier(record.parent)
+        paths = _list_others(record.parent)
     if not paths:
         raise InputError(
             f"nothing to resume: {work_dir!r} has no checkpoint; start without "
@@ -92,9 +92,14 @@ def _join(faults: Sequence[str]) -> str:
     return faults[0] + (f", and so are {others} before it" if others else "")
 
 
-def _list_earlier(folder: Path, last: str = "") -> list[str]:
-    """Returns the checkpoints in a folder before one of them, latest first."""
+def _list_others(folder: Path, last: str = "") -> list[str]:
+    """Returns the checkpoints in a folder before the last one, latest first.
+
+    If that is gone, there may be later ones: a run deletes an old one before it notes
+    the name of the new one.
+    """
     end = _CHECKPOINT.fullmatch(last)
+    is_gone = not (folder / last).is_file()
     numbered = [
         (_number(match), str(path))
         for path in folder.glob("*.pth")
@@ -104,7 +109,7 @@ def _list_earlier(folder: Path, last: str = "") -> list[str]:
     return [
         path
         for number, path in sorted(numbered, reverse=True)
-        if not end or number < _number(end)
+        if not end or is_gone or number < _number(end)
     ]
 
 

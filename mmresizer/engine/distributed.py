@@ -4,6 +4,7 @@ import ctypes
 import gc
 import hashlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -115,13 +116,35 @@ def _to_int(text: str) -> int:
     return int(text) if text.isdecimal() and text.isascii() else -1
 
 
-def is_own_address(host: str, port: int) -> bool:
-    """Returns whether a host is this machine, with a port that is free."""
+def is_hidden_endpoint(endpoint: str) -> bool:
+    """Returns whether torchrun has to be told that it is to open an endpoint here.
+
+    It finds that out by the host's name, and by the addresses of that alone.
+
+    Args:
+        endpoint (str): HOST:PORT.
+    """
+    host, _, port = endpoint.rpartition(":")
+    is_known = host.startswith("127.") or host == _resolve_own_name()
+    is_number = all(part.isdecimal() for part in host.split("."))
+    return is_number and not is_known and _is_own_address(host, int(port))
+
+
+def _is_own_address(address: str, port: int = 0) -> bool:
+    """Returns whether an IPv4 address is of this machine, and a port of it free."""
     try:
-        with socket.create_server((host, port)):
+        with socket.create_server((address, port)):
             return True
-    except (OSError, UnicodeError):
+    except OSError:
         return False
+
+
+def _resolve_own_name() -> str:
+    """Returns the IPv4 address of this host's name; "" if there is none."""
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return ""
 
 
 def check_same_code() -> None:
@@ -158,6 +181,12 @@ def is_restarting() -> bool:
 
 
 _GET_ADDRESS = 0x8915  # SIOCGIFADDR of Linux
+
+# gloo's exceptions, and NCCL's, have no type of their own for it.
+_LOSS = re.compile(
+    r"Timed out waiting \d+ms|Connection (closed|reset) by peer|Connection refused"
+    "|remote process exited"
+)
 
 # Where ports of jobs begin, and how many there are: below those that Linux hands out.
 _FIRST_PORT, _NUM_PORTS = 20000, 10000
@@ -204,9 +233,7 @@ def setup_distributed(cfg: Config) -> None:
         )
     if not dist.is_initialized():
         set_gloo_interface()
-        seconds = cfg.get("env_cfg", {}).get("dist_cfg", {}).get("timeout")
-        timeout = None if seconds is None else timedelta(seconds=seconds)
-        dist.init_process_group("gloo", timeout=timeout)
+        dist.init_process_group("gloo", timeout=get_timeout(cfg))
     cfg.model_wrapper_cfg = dict(
         type="MMDistributedDataParallel",
         device_ids=None,
@@ -215,12 +242,18 @@ def setup_distributed(cfg: Config) -> None:
     )
 
 
+def get_timeout(cfg: Config) -> timedelta | None:
+    """Returns how long a process waits for the others; None is torch's default."""
+    seconds = cfg.get("env_cfg", {}).get("dist_cfg", {}).get("timeout")
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
 def _check_nodes() -> None:
-    """Checks that as many nodes take part as the job was to have.
+    """Checks that as many nodes take part as ``dist_run.sh`` was told.
 
     torchrun goes on without a node that it takes for dead.
     """
-    least = int(os.environ.get("NNODES", "1").partition(":")[0])
+    least = int(os.environ.get("MMRESIZER_MIN_NODES", "1"))
     there = int(os.environ["GROUP_WORLD_SIZE"])
     if there < least:
         raise InputError(
@@ -233,13 +266,15 @@ def set_gloo_interface() -> None:
     """Has gloo use the interface that reaches the other nodes, unless the user has.
 
     It takes the address of the host's name. Debian makes that 127.0.1.1, where no other
-    node finds this one.
+    node finds this one. Where the name has an address of this machine, that stays.
     """
     nodes = os.environ.get("GROUP_WORLD_SIZE") or os.environ.get("SLURM_NNODES", "1")
-    if nodes == "1" or "GLOO_SOCKET_IFNAME" in os.environ:
+    own = _resolve_own_name()
+    is_usable = not own.startswith("127.") and _is_own_address(own)
+    if nodes == "1" or "GLOO_SOCKET_IFNAME" in os.environ or is_usable:
         return
     # The first node may know itself by a loopback address, too: any address outside.
-    for target in (os.environ["MASTER_ADDR"], "198.51.100.1"):
+    for target in (os.environ.get("MASTER_ADDR", ""), "198.51.100.1"):
         interface = _find_interface(target)
         if interface not in ("", "lo"):
             os.environ["GLOO_SOCKET_IFNAME"] = interface
@@ -322,12 +357,13 @@ def losing_processes() -> Iterator[None]:
     try:
         yield
     except RuntimeError as e:
-        is_of_gloo = "/gloo/" in str(e)  # it has no type of its own
-        if not (is_of_gloo or isinstance(e, dist.DistError)):
+        reason = one_line(e)
+        if not _LOSS.search(reason):
             raise
+        reason = re.sub(r"^\[\S+:\d+\] ", "", reason)  # a line of gloo's sources
         raise InputError(
-            f"lost another process of the job ({one_line(e).rpartition('] ')[2]}); "
-            "--resume goes on from the last checkpoint"
+            f"lost another process of the job ({reason}); --resume goes on from the "
+            "last checkpoint"
         ) from e
 
 

@@ -200,7 +200,7 @@ class AtomicLocalBackend(LocalBackend):
                 part.unlink(missing_ok=True)
             write_atomically(path, obj)
             if file_digest(path) != hashlib.sha256(obj).hexdigest():
-                raise OSError(f"{path.name} reads otherwise than it was written")
+                raise OSError(f"{path.name} differs from what was written")
         while self._outdated:
             if (old := self._outdated.pop()) != path:
                 old.unlink(missing_ok=True)

@@ -444,11 +444,12 @@ def test_a_run_that_is_lost_with_its_machine_is_repeated(
         write_spec(), folder, "--ray", address, RAY_AUTH_MODE="disabled"
     )
     try:
-        # Both are at work.
-        wait_until(
-            lambda: sum(map(is_writing, folder.glob("runs/*/seed*"))) == 2,
-            show=lambda: process.poll(),
-        )
+
+        def are_at_work():
+            assert process.poll() is None, process.stdout.read()
+            return sum(map(is_writing, folder.glob("runs/*/seed*"))) == 2
+
+        wait_until(are_at_work)
         kill_tree(second)
         output = process.communicate(timeout=500)[0]
     finally:

@@ -53,7 +53,7 @@ def test_last_checkpoint(tmp_path):
     assert checkpoint["state_dict"]["w"][0] == 3
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_checkpoint(damage, tmp_path, log):
     """The one before it, of those that are complete."""
     for number in (2, 9, 10, 11):
@@ -72,8 +72,6 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     elif damage == "empty":
         content.clear()
     last.write_bytes(content)
-    if damage == "gone":
-        last.unlink()
     (tmp_path / "epoch_9.pth").write_bytes(b"PK")
     path, checkpoint = load_last_checkpoint(str(tmp_path))
     assert path == str(tmp_path / "epoch_2.pth")
@@ -86,6 +84,16 @@ def test_a_damaged_checkpoint(damage, tmp_path, log):
     (tmp_path / "epoch_2.pth").unlink()
     with pytest.raises(InputError, match=r"nothing to resume: .*10.pth.* 2 before it"):
         load_last_checkpoint(str(tmp_path))
+
+
+def test_a_run_that_was_killed_before_it_noted_a_checkpoint(tmp_path, log):
+    """Of those that there are, the latest one."""
+    for name in ("epoch_1", "epoch_3", "epoch_3_iter_14", "iter_99"):
+        save(tmp_path / f"{name}.pth")
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "epoch_2.pth"))
+    path, _ = load_last_checkpoint(str(tmp_path))
+    assert path == str(tmp_path / "epoch_3_iter_14.pth")
+    assert re.search(r"epoch_2.pth'.* is gone; the run goes on from", log[-1])
 
 
 def test_checkpoints_in_another_folder(tmp_path):

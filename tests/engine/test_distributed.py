@@ -11,7 +11,7 @@ from mmresizer.engine import (
     check_job,
     check_num_processes,
     check_same_code,
-    is_own_address,
+    is_hidden_endpoint,
     losing_processes,
     setup_distributed,
 )
@@ -129,30 +129,46 @@ def test_other_code_on_a_node(monkeypatch):
         check_same_code()
 
 
-def test_an_address_of_this_machine():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert not is_own_address("127.0.0.1", port)  # in use
-    assert is_own_address("127.0.0.1", port)
-    assert not is_own_address("192.0.2.254", port)
-    assert not is_own_address("no-such-host.invalid", port)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for addresses")
-def test_gloo_takes_the_interface_that_reaches_the_others(monkeypatch):
-    outside = [
+@pytest.fixture
+def outside():
+    """An interface of this machine beside loopback, and its address."""
+    found = [
         (name, address.address)
         for name, addresses in psutil.net_if_addrs().items()
         for address in addresses
         if address.family == socket.AF_INET and name != "lo"
     ]
-    if not outside:
+    if not found:
         pytest.skip("this machine has no other interface than loopback")
+    return found[0]
+
+
+def test_an_endpoint_that_torchrun_does_not_find(outside, monkeypatch):
+    """The name of the host does not lead to its address."""
+    _, address = outside
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: "127.0.1.1")
+    with socket.create_server((address, 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_hidden_endpoint(f"{address}:{port}")  # in use
+    assert is_hidden_endpoint(f"{address}:{port}")
+    assert not is_hidden_endpoint(f"127.0.0.1:{port}")
+    assert not is_hidden_endpoint(f"198.51.100.1:{port}")
+    assert not is_hidden_endpoint(f"some-host:{port}")
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: address)
+    assert not is_hidden_endpoint(f"{address}:{port}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for addresses")
+def test_gloo_takes_the_interface_that_reaches_the_others(outside, monkeypatch):
     # Connected to an own address, a socket has that address.
-    name, address = outside[0]
+    name, address = outside
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # to be put back
     monkeypatch.delenv("GLOO_SOCKET_IFNAME")
     monkeypatch.setenv("MASTER_ADDR", address)
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: address)
+    set_gloo_interface()  # gloo finds it
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: "127.0.1.1")
     monkeypatch.setenv("GROUP_WORLD_SIZE", "1")
     set_gloo_interface()
     assert "GLOO_SOCKET_IFNAME" not in os.environ

@@ -230,7 +230,10 @@ def small_disk(tmp_path):
         command = ["mount", "-t", "tmpfs", "-o", ",".join([*options, name]), "tmpfs"]
         subprocess.run([*command, folder], check=True)
 
-    mount(1000)
+    try:
+        mount(1000)
+    except subprocess.CalledProcessError:
+        pytest.skip("a disk cannot be mounted here")
     yield folder, lambda size: mount(size, "remount")
     subprocess.run(["umount", "--lazy", folder], check=True)
 

@@ -16,27 +16,32 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 checked=$("$python" -c "
 import os, sys
-from mmresizer.engine import check_job, check_num_processes, is_own_address
+from mmresizer.engine import check_job, check_num_processes, is_hidden_endpoint
 from mmresizer.utils import exit_on_input_error
 with exit_on_input_error():
     check_num_processes(sys.argv[1])
     check_job(os.environ)
-    host, _, port = os.environ.get('RDZV_ENDPOINT', '').rpartition(':')
-    print(host != '' and is_own_address(host, int(port)))
+    endpoint = os.environ.get('RDZV_ENDPOINT')
+    print(bool(endpoint) and is_hidden_endpoint(endpoint))
 " "$processes")
 
 # By default torchrun gives each process one thread, whatever the number of cores.
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
 
+# What a wrong address would leave without a word.
+waits="waits for the others at"
 if [ -n "${RDZV_ENDPOINT:-}" ]; then
+  NNODES=${NNODES:-1}
+  export MMRESIZER_MIN_NODES=${NNODES%%:*}
+  echo "a node of $NNODES: $waits $RDZV_ENDPOINT" >&2
   rendezvous=(
     --nnodes="${NNODES:-1}"
     --rdzv_backend=c10d
     --rdzv_endpoint="$RDZV_ENDPOINT"
     --rdzv_id="${RDZV_ID:-mmresizer}"
   )
-  if [ "${checked##*$'\n'}" = True ]; then # torchrun compares names of hosts alone
+  if [ "${checked##*$'\n'}" = True ]; then
     rendezvous+=(--rdzv_conf="is_host=1${PET_RDZV_CONF:+,$PET_RDZV_CONF}")
   fi
 elif [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
@@ -48,9 +53,8 @@ else
     --master_addr="${MASTER_ADDR:-127.0.0.1}"
     --master_port="${PORT:-29500}"
   )
-  if [ "${NNODES:-1}" != 1 ]; then # what a wrong address would leave without a word
-    echo "node ${NODE_RANK:-0} of $NNODES: waits for the others at" \
-      "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}" >&2
+  if [ "${NNODES:-1}" != 1 ]; then
+    echo "node ${NODE_RANK:-0} of $NNODES: $waits ${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}" >&2
   fi
 fi
 # A job that begins again would find the addresses of its dead processes in torchrun's store.

@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmresizer.engine.distributed import set_gloo_interface
+from mmresizer.engine.distributed import get_timeout, set_gloo_interface
 from mmresizer.registry import HOOKS
 from mmresizer.utils.files import write_atomically
 
@@ -65,7 +65,9 @@ class PreemptionHook(Hook):
         if dist.is_initialized() and dist.get_world_size() > 1:
             # Flags of the CPU, whatever the gradients travel by.
             set_gloo_interface()
-            self._group = dist.new_group(backend="gloo")
+            self._group = dist.new_group(
+                timeout=get_timeout(runner.cfg), backend="gloo"
+            )
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = number
