@@ -212,11 +212,11 @@ def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
 
     wait_until(lambda: (out / "epoch_2.pth").exists(), 180, show)
     call("scancel", "--signal=USR1", job)  # as --signal does
-    wait_until(lambda: has_resumed(1), 240, show)
+    wait_until(lambda: has_resumed(1), 600, show)
     trained = len(re.findall(r"Epoch\(train\)", show()))
     wait_until(lambda: len(re.findall(r"Epoch\(train\)", show())) > trained, 180, show)
     call("scontrol", "requeue", job)
-    wait_until(lambda: has_resumed(2), 240, show)
+    wait_until(lambda: has_resumed(2), 600, show)
     wait_until(lambda: "COMPLETED" in call("scontrol", "show", "job", job), 300, show)
     text = log.read_text()
     saved = re.findall(r"Got (\w+) and saved (\S+epoch_\d+_iter_\d+.pth);", text)
