@@ -7,13 +7,14 @@ import hashlib
 import io
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
 import time
 import zipfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,15 @@ def wait_until(condition, seconds=300, show=lambda: ""):
     while not condition():
         assert time.monotonic() < end, show()
         time.sleep(0.05)
+
+
+def find_ports(count):
+    """Returns ports that are free, at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
 
 
 def find_processes(word):

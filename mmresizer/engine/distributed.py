@@ -269,9 +269,10 @@ def set_gloo_interface() -> None:
     node finds this one. Where the name has an address of this machine, that stays.
     """
     nodes = os.environ.get("GROUP_WORLD_SIZE") or os.environ.get("SLURM_NNODES", "1")
+    if nodes == "1" or "GLOO_SOCKET_IFNAME" in os.environ:
+        return
     own = _resolve_own_name()
-    is_usable = not own.startswith("127.") and _is_own_address(own)
-    if nodes == "1" or "GLOO_SOCKET_IFNAME" in os.environ or is_usable:
+    if not own.startswith("127.") and _is_own_address(own):
         return
     # The first node may know itself by a loopback address, too: any address outside.
     for target in (os.environ.get("MASTER_ADDR", ""), "198.51.100.1"):

@@ -5,7 +5,6 @@ import pprint
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import torch
 from conftest import (
     ENVIRONMENT,
     ROOT,
+    find_ports,
     is_writing,
     kill_tree,
     wait_until,
@@ -409,15 +409,14 @@ def test_ray_gives_the_same_numbers(whole, write_spec, compare, tmp_path):
 def ray_cluster(tmp_path_factory):
     """Starts two machines of Ray here; yields the address and the second one."""
     pytest.importorskip("ray", reason="needs ray (requirements/optional.txt)")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{s.getsockname()[1]}"
+    (port,) = find_ports(1)
+    address = f"127.0.0.1:{port}"
     env = {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
     start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
     start += ["--num-cpus=1", "--disable-usage-stats"]
     with ExitStack() as stack:
         machines = []
-        head = ["--head", f"--port={address.rpartition(':')[2]}"]
+        head = ["--head", f"--port={port}"]
         for place in (head, [f"--address={address}"]):
             # Ray's sockets need a short path.
             folder = stack.enter_context(

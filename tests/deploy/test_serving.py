@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from small_classifiers import build_classifier
 
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, find_ports
 from mmresizer.__main__ import main
 from mmresizer.deploy import export_model
 from mmresizer.deploy.serving import Split, create_app, export_split
@@ -47,9 +47,7 @@ def folder(model, tmp_path_factory):
 
 @contextmanager
 def serving(folder, *arguments, cwd, status=0):
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = find_ports(1)
     command = [sys.executable, "-m", "mmresizer", "serve", str(folder)]
     command += ["--port", str(port), *map(str, arguments)]
     log = cwd / f"{port}.log"

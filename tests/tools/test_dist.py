@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import ENVIRONMENT, ROOT, kill_tree, wait_until, with_packages
+from conftest import ENVIRONMENT, ROOT, find_ports, kill_tree, wait_until, with_packages
 
 # Imported by the configs below: what the tests need to happen inside the processes.
 HOOKS = """
@@ -48,9 +47,7 @@ class FaultOnRankOne(Hook):
 
 @pytest.fixture
 def port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return str(s.getsockname()[1])
+    return str(*find_ports(1))
 
 
 @pytest.fixture

@@ -157,8 +157,8 @@ class Job:
             settings = {
                 "NNODES": str(len(self._network.addresses)),
                 "PET_LOCAL_ADDR": address,  # no name server knows the host
-                **({} if "RDZV_ENDPOINT" in env else {"NODE_RANK": str(i)}),
-                **({} if "RDZV_ENDPOINT" in env else {"MASTER_ADDR": first}),
+                "NODE_RANK": str(i),  # not read, as the next, with RDZV_ENDPOINT
+                "MASTER_ADDR": first,
                 **env,
                 **(host_env or {}).get(i, {}),
             }
@@ -282,7 +282,7 @@ def test_a_link_that_fails_for_a_while(make_network, make_job):
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_a_host_that_is_lost(make_network, make_job, is_killed):
-    """The other one ends after the timeout; the job goes on later, as if nothing was.
+    """The other one ends after the timeout, and the job goes on later.
 
     Its link is cut for good, or it stops as well.
     """

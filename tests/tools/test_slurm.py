@@ -4,18 +4,16 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
-from conftest import ROOT, find_processes, wait_until, with_packages
+from conftest import ROOT, find_ports, find_processes, wait_until, with_packages
 
 DAEMONS = ("munged", "slurmctld", "slurmd", "srun", "sbatch")
 MISSING = [name for name in DAEMONS if shutil.which(name) is None]
@@ -53,14 +51,6 @@ NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4
 PartitionName=cpu Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 """
-
-
-def find_ports(count):
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
 
 
 @pytest.fixture(scope="module")
@@ -202,21 +192,27 @@ def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
     log = tmp_path / f"slurm-{job}.out"
 
     def show():
-        return log.read_text() if log.exists() else call("scontrol", "show", "job", job)
+        text = log.read_text() if log.exists() else ""
+        return text + call("scontrol", "show", "job", job) + call("sinfo", "-N", "-l")
+
+    def hurry():
+        """By itself Slurm waits for two minutes. At once, it refuses a stopped job."""
+        state = ("scontrol", "show", "job", job)
+        wait_until(lambda: "Reason=BeginTime" in call(*state), 60, show)
+        call("scontrol", "update", f"JobId={job}", "StartTime=now+5")
 
     def has_resumed(times):
-        # At once: by itself it would wait for two minutes.
-        now = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
-        subprocess.run(now, env=env, capture_output=True)
         return show().count("Resume from") == times
 
     wait_until(lambda: (out / "epoch_2.pth").exists(), 180, show)
     call("scancel", "--signal=USR1", job)  # as --signal does
-    wait_until(lambda: has_resumed(1), 600, show)
+    hurry()
+    wait_until(lambda: has_resumed(1), 240, show)
     trained = len(re.findall(r"Epoch\(train\)", show()))
     wait_until(lambda: len(re.findall(r"Epoch\(train\)", show())) > trained, 180, show)
     call("scontrol", "requeue", job)
-    wait_until(lambda: has_resumed(2), 600, show)
+    hurry()
+    wait_until(lambda: has_resumed(2), 240, show)
     wait_until(lambda: "COMPLETED" in call("scontrol", "show", "job", job), 300, show)
     text = log.read_text()
     saved = re.findall(r"Got (\w+) and saved (\S+epoch_\d+_iter_\d+.pth);", text)

@@ -29,14 +29,14 @@ with exit_on_input_error():
 threads=$(($(getconf _NPROCESSORS_ONLN) / processes))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
 
-# What a wrong address would leave without a word.
+nodes=${NNODES:-1}
+# Said first: torchrun waits for a wrong address without a word.
 waits="waits for the others at"
 if [ -n "${RDZV_ENDPOINT:-}" ]; then
-  NNODES=${NNODES:-1}
-  export MMRESIZER_MIN_NODES=${NNODES%%:*}
-  echo "a node of $NNODES: $waits $RDZV_ENDPOINT" >&2
+  export MMRESIZER_MIN_NODES=${nodes%%:*}
+  echo "a node of $nodes: $waits $RDZV_ENDPOINT" >&2
   rendezvous=(
-    --nnodes="${NNODES:-1}"
+    --nnodes="$nodes"
     --rdzv_backend=c10d
     --rdzv_endpoint="$RDZV_ENDPOINT"
     --rdzv_id="${RDZV_ID:-mmresizer}"
@@ -44,17 +44,17 @@ if [ -n "${RDZV_ENDPOINT:-}" ]; then
   if [ "${checked##*$'\n'}" = True ]; then
     rendezvous+=(--rdzv_conf="is_host=1${PET_RDZV_CONF:+,$PET_RDZV_CONF}")
   fi
-elif [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+elif [ "$nodes" = 1 ] && [ -z "${PORT:-}" ]; then
   rendezvous=(--standalone) # any free port: several jobs may run on one machine
 else
   rendezvous=(
-    --nnodes="${NNODES:-1}"
+    --nnodes="$nodes"
     --node_rank="${NODE_RANK:-0}"
     --master_addr="${MASTER_ADDR:-127.0.0.1}"
     --master_port="${PORT:-29500}"
   )
-  if [ "${NNODES:-1}" != 1 ]; then
-    echo "node ${NODE_RANK:-0} of $NNODES: $waits ${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}" >&2
+  if [ "$nodes" != 1 ]; then
+    echo "node ${NODE_RANK:-0} of $nodes: $waits ${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}" >&2
   fi
 fi
 # A job that begins again would find the addresses of its dead processes in torchrun's store.
