@@ -22,6 +22,7 @@ from . import (
     flowers,
     imagenet,
     imagenette,
+    magnetic_tiles,
     neu,
     playing_cards,
     rsscn7,
@@ -230,6 +231,18 @@ SOURCES = {
         deep_pcb.prepare_patches,
         parent="deep-pcb",
         build=deep_pcb.build_patches,
+    ),
+    "magnetic-tiles-source": Source(
+        "magnetic_tiles_source",
+        magnetic_tiles.prepare_source,
+        hint="put there the six folders of github.com/abin24/"
+        "Magnetic-tile-defect-datasets. at commit cc4eb53",
+    ),
+    "magnetic-tiles": Source(
+        "magnetic_tiles",
+        magnetic_tiles.prepare,
+        parent="magnetic-tiles-source",
+        build=magnetic_tiles.build,
     ),
     "neu-steel": Source(
         "neu_steel",
