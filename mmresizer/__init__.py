@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from importlib.util import find_spec
 
 # OpenMP's threads spin while they wait, which beside other busy processes makes all
 # work several times slower. The library reads this once, when torch is loaded.
@@ -16,6 +17,9 @@ from .version import __version__  # noqa: E402
 
 # mmengine resolves `_base_ = 'mmresizer::family/config.py'` through this table.
 MODULE2PACKAGE.setdefault("mmresizer", "mmresizer")
+# mmengine asks for the distribution "mmsegmentation", whose successor has another name.
+if find_spec("mmseg"):
+    MODULE2PACKAGE["mmseg"] = "mmseg"
 
 from .hub import register_loaders, register_models  # noqa: E402
 

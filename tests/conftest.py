@@ -128,11 +128,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def forget_mmdet():
-    """Drops the default scope that a detector's config sets for good."""
+def forget_scopes():
+    """Drops the default scopes that configs of other libraries set for good."""
     yield
     scopes = DefaultScope._instance_dict
-    for name in [n for n, scope in scopes.items() if scope.scope_name == "mmdet"]:
+    others = ("mmdet", "mmseg")
+    for name in [n for n, scope in scopes.items() if scope.scope_name in others]:
         del scopes[name]
 
 

@@ -32,6 +32,7 @@ def test_registries_mirror_mmpretrain():
         "mmengine",
         "mmpretrain",
         "mmresizer",
+        "mmseg",
         pytest.param("mmdet", marks=pytest.mark.detection),
     ],
 )
@@ -168,6 +169,28 @@ def test_config_of_the_readme_for_a_detector(run, tmp_path):
         "    model(torch.rand(1, 3, 256, 320))\n"
         "finally:\n"
         "    assert shapes == [(1, 3, 128, 160)], shapes\n"
+    )
+    status, output = run(sys.executable, "my_script.py", cwd=tmp_path)
+    assert status == 0, output
+
+
+def test_config_of_the_guide_for_a_segmentor(run, tmp_path):
+    """The segmentor sees half of 256 x 320 pixels."""
+    guide = (ROOT / "docs" / "guides" / "segmentation.md").read_text()
+    (config,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (tmp_path / "my_config.py").write_text(config)
+    (tmp_path / "my_script.py").write_text(
+        "import mmresizer\n"
+        "import torch\n"
+        "from mmseg.apis import init_model\n"
+        "from mmseg.models import EncoderDecoder\n"
+        "model = init_model('my_config.py', device='cpu')\n"
+        "assert isinstance(model, EncoderDecoder)\n"
+        "shapes = []\n"
+        "hook = lambda m, args: shapes.append(args[0].shape)\n"
+        "model.backbone.register_forward_pre_hook(hook)\n"
+        "assert model(torch.rand(1, 3, 256, 320)).shape == (1, 19, 16, 20)\n"
+        "assert shapes == [(1, 3, 128, 160)], shapes\n"
     )
     status, output = run(sys.executable, "my_script.py", cwd=tmp_path)
     assert status == 0, output

@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "mmdet": "onedl-mmdetection",
     "mmengine": "onedl-mmengine",
     "mmpretrain": "onedl-mmpretrain",
+    "mmseg": "onedl-mmsegmentation",
     "prometheus_client": "prometheus-client",
     "prometheus_fastapi_instrumentator": "prometheus-fastapi-instrumentator",
     "yaml": "pyyaml",
@@ -68,11 +69,20 @@ CORE = read_requirements("runtime") | read_requirements("onedl")
 EXTRAS = CORE.union(
     *(
         read_requirements(extra)
-        for extra in ("detection", "onnx", "openvino", "optional", "serve")
+        for extra in (
+            "detection",
+            "onnx",
+            "openvino",
+            "optional",
+            "segmentation",
+            "serve",
+        )
     )
 )
-# Modules that are imported only where MMDetection is.
-WITH_MMDET = {"onedl-mmdetection", "pycocotools"}
+# Of other environments.
+UNLOCKED = {"docs", "lock", "openmmlab"}
+# Of modules that are imported only where MMDetection or MMSegmentation is.
+ON_REQUEST = {"onedl-mmdetection", "onedl-mmsegmentation", "pycocotools"}
 SERVER = Path("mmresizer/deploy/serving.py")
 
 
@@ -85,7 +95,7 @@ def test_finds_imports():
 def test_the_package_and_tools():
     found = collect("mmresizer/**/*.py", "tools/**/*.py", "projects/**/*.py")
     ours = {"mmresizer", "mmresizer_client", "projects"}
-    missing = {n: f for n, f in found[True].items() if n not in CORE | WITH_MMDET}
+    missing = {n: f for n, f in found[True].items() if n not in CORE | ON_REQUEST}
     # Nothing but `serve` imports this module.
     missing = {n: f for n, f in missing.items() if f != SERVER}
     assert missing.keys() <= ours, missing
@@ -114,7 +124,7 @@ def test_the_client():
 
 @pytest.mark.parametrize(
     "name",
-    ["runtime", "onedl", "onnx", "openvino", "optional", "serve", "tests", "detection"],
+    [path.stem for path in REQUIREMENTS.glob("*.txt") if path.stem not in UNLOCKED],
 )
 def test_the_lock_has_all(name):
     """What has to be installed for the tests has a tested version."""

@@ -16,12 +16,12 @@ from torch.overrides import TorchFunctionMode
 from mmresizer.config.building import build_model
 from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
-from mmresizer.models import BaseResizer, InterpolationResizer, ResizerDetector
+from mmresizer.models import BaseResizer, InterpolationResizer
 from mmresizer.models.utils import get_resizer, get_resizer_name, without_resizer
 from mmresizer.registry import DATASETS, enter_scope, find_class
 from mmresizer.utils import InputError
 
-from .detector_costs import prepare_to_count
+from .dense_costs import prepare_to_count
 from .flops import Cost, count_costs, count_macs
 
 # For :func:`input_size` where it is None.
@@ -63,13 +63,13 @@ class ModelCosts(NamedTuple):
 
 
 def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
-    """Counts what a classifier or detector with a resizer costs for one image.
+    """Counts what a model with a resizer costs for one image.
 
     Counted is what inference computes: of the stem of a learned resizer the positions
     that interpolation reads, where these are few. A detector is counted up to where the
     boxes are decoded. A detector in two stages has as many proposals as it may have. In
     deformable attention the linear layers are counted: torch counts no products of its
-    sampling.
+    sampling. A segmentor is counted up to the logits of each pixel.
 
     Args:
         model (Config | nn.Module): The config, or its model from
@@ -77,8 +77,8 @@ def model_costs(model: Config | nn.Module, size: tuple[int, int]) -> ModelCosts:
         size (tuple[int, int]): Height and width of the input in pixels.
 
     Raises:
-        InputError: If the model of the config cannot be built, is no classifier or
-            detector, has no resizer, or does not take such an input.
+        InputError: If the model of the config cannot be built, is of another task, has
+            no resizer, or does not take such an input.
     """
     if isinstance(model, Config):
         model = build_model_to_count(model, size)
@@ -115,7 +115,7 @@ def macs_without_resizer(model: nn.Module, size: tuple[int, int]) -> int:
 
 
 def check_input_size(cfg: Config) -> None:
-    """Checks that a classifier with a resizer takes what its test pipeline delivers.
+    """Checks that a model with a resizer takes what its pipeline delivers.
 
     The model is tried on the meta device or on the CPU. A model that fails at every
     size passes: it may have an operator for CUDA alone, and run elsewhere. Detectors
@@ -208,7 +208,7 @@ def build_model_to_count(cfg: Config, size: tuple[int, int] | None = None) -> nn
             say it, to :data:`DEFAULT_SIZE`.
 
     Raises:
-        InputError: If the model is no classifier or detector, or cannot be built.
+        InputError: If the model is of another task, or cannot be built.
     """
     cfg = deepcopy(cfg)
     cfg.setdefault("launcher", "none")
@@ -227,8 +227,7 @@ def build_model_to_count(cfg: Config, size: tuple[int, int] | None = None) -> nn
 
 def _build_prepared(cfg: Config) -> nn.Module:
     model = build_model(cfg)
-    if isinstance(model, ResizerDetector):
-        prepare_to_count(model)
+    prepare_to_count(model)
     return model
 
 
@@ -250,12 +249,15 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
     """Returns the (height, width) that the test pipeline of a config delivers.
 
     Images of detectors keep their aspect ratios. The size is then that of the largest
-    landscape image.
+    landscape image. For segmentors it is that of the training pipeline: they are tested
+    on whole images of any size, and compared by the cost of a crop.
 
     Returns:
         tuple[int, int], optional: None if the config does not say it.
     """
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
+    task = find_task(cfg) if cfg.get("model") else "classification"
+    loader = "train_dataloader" if task == "segmentation" else "test_dataloader"
+    dataset = (cfg.get(loader) or {}).get("dataset") or {}
     while "pipeline" not in dataset and isinstance(dataset.get("dataset"), dict):
         dataset = dataset["dataset"]
     image_size = None
@@ -266,7 +268,7 @@ def input_size(cfg: Config) -> tuple[int, int] | None:
         default = signature(made).parameters["image_size"].default
         image_size = (dataset.get("image_size", default),) * 2
     pipeline = dataset.get("pipeline") or []
-    if cfg.get("model") and find_task(cfg) == "detection":
+    if task == "detection":
         pipeline = [_fill_scale(transform) for transform in pipeline]
     return pipeline_size(pipeline, image_size)
 
@@ -283,7 +285,8 @@ def fixed_input_size(cfg: Config, name: str) -> tuple[int, int]:
     """
     size = input_size(cfg)
     if size is None:
-        raise InputError(f"the test pipeline of {name} must deliver a fixed size")
+        split = "training" if find_task(cfg) == "segmentation" else "test"
+        raise InputError(f"the {split} pipeline of {name} must deliver a fixed size")
     return size
 
 

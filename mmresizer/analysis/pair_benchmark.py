@@ -11,13 +11,12 @@ import torch
 
 from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
-from mmresizer.models import ResizerDetector
 from mmresizer.utils import InputError
 from mmresizer.utils.machine import check_device, describe_machine
 from mmresizer.utils.tables import show_size, write_csv
 
 from .costs import check_input_size, fixed_input_size
-from .detector_costs import take_images_alone
+from .dense_costs import take_images_alone
 from .timing import measure_latencies
 
 
@@ -112,8 +111,7 @@ def _measure(
     images = torch.rand(batch_size, 3, *size, device=device)
     models = [build_model(load_config(name)).to(device) for name in (baseline, path)]
     for model in models:
-        if isinstance(model, ResizerDetector):
-            take_images_alone(model)
+        take_images_alone(model)
     times = measure_latencies(models, [images, images], repeats)
     ratios = [learned / plain for plain, learned in times]
     plain, learned = (1e3 * median(t) / batch_size for t in zip(*times, strict=True))

@@ -118,7 +118,8 @@ def enable_tta(cfg: Config) -> None:
 
     The ``tta_model`` and ``tta_pipeline`` of the config are used if it has them.
     Otherwise the model sees the image and its mirror image. Their class scores are
-    averaged, as in MMPretrain, or their boxes merged, as in MMDetection.
+    averaged, as in MMPretrain, their boxes merged, as in MMDetection, or the classes of
+    their pixels, as in MMSegmentation.
 
     Raises:
         InputError: If the model predicts a single score, which MMPretrain's averaging
@@ -129,21 +130,25 @@ def enable_tta(cfg: Config) -> None:
             "test-time augmentation averages distributions, but model.head.regression "
             "is True; set a tta_model of your own"
         )
-    detection = find_task(cfg) == "detection"
+    task = find_task(cfg)
     nms = dict(nms=dict(type="nms", iou_threshold=0.5), max_per_img=100)
-    cfg.setdefault(
-        "tta_model",
-        dict(type="DetTTAModel", tta_cfg=nms)  # in mmengine's registry
-        if detection
-        else dict(type="mmpretrain.AverageClsScoreTTA"),
-    )
+    models = {
+        "classification": dict(type="mmpretrain.AverageClsScoreTTA"),
+        "detection": dict(type="DetTTAModel", tta_cfg=nms),  # in mmengine's registry
+        "segmentation": dict(type="SegTTAModel"),
+    }
+    cfg.setdefault("tta_model", models[task])
     if "tta_pipeline" not in cfg:
         *steps, pack = deepcopy(cfg.test_dataloader.dataset.pipeline)
-        if detection:  # merging needs to know which image was flipped
+        if task != "classification":  # merging needs to know which image was flipped
             pack.pop("meta_keys", None)  # the default keys say it
         flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
-        augment = dict(type="TestTimeAug", transforms=[flips, [pack]])
-        cfg.tta_pipeline = [*steps, augment]
+        after = []
+        if task == "segmentation":  # labels stay those of the original image
+            after = [step for step in steps if step["type"] == "LoadAnnotations"]
+            steps = [step for step in steps if step not in after]
+        transforms = [flips, *([step] for step in after), [pack]]
+        cfg.tta_pipeline = [*steps, dict(type="TestTimeAug", transforms=transforms)]
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
@@ -161,6 +166,9 @@ def set_visualization(cfg: Config, out_dir: str, interval: int = 1) -> None:
     )
     cfg.default_hooks = {**(cfg.get("default_hooks") or {}), "visualization": hook}
     if cfg.get("visualizer") is None:
-        detection = find_task(cfg) == "detection"
-        kind = "mmdet.DetLocal" if detection else "mmpretrain.Universal"
-        cfg.visualizer = dict(type=f"{kind}Visualizer")
+        kinds = {
+            "classification": "mmpretrain.UniversalVisualizer",
+            "detection": "mmdet.DetLocalVisualizer",
+            "segmentation": "mmseg.SegLocalVisualizer",
+        }
+        cfg.visualizer = dict(type=kinds[find_task(cfg)])

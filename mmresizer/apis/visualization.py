@@ -38,7 +38,11 @@ def visualize_resizer(
         raise InputError(f"the config {cfg.filename} has no `test_dataloader`")
     model = load_model(cfg, checkpoint)
     resizer = get_resizer(model)
-    pipeline = list(cfg.test_dataloader.dataset.pipeline)
+    pipeline = [  # files alone have no labels
+        step
+        for step in cfg.test_dataloader.dataset.pipeline
+        if not str(step["type"]).endswith("LoadAnnotations")
+    ]
     transforms = [TRANSFORMS.build(transform) for transform in pipeline]
     if not pipeline or "Load" not in str(pipeline[0]["type"]):
         # The dataset makes its images in memory.

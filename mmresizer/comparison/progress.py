@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from statistics import mean
 
 from rich.console import Console
@@ -17,10 +18,10 @@ class ProgressDisplay:
     as a context.
 
     Args:
-        runs (list[Run]): All of the comparison, the settled ones included.
+        runs (Sequence[Run]): All of the comparison, the settled ones included.
     """
 
-    def __init__(self, runs: list[Run]):
+    def __init__(self, runs: Sequence[Run]):
         self.console = Console(highlight=False)
         self._unfinished = list(runs)
         self._num_runs = len(runs)

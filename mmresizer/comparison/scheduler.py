@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmresizer.utils import InputError
@@ -25,14 +25,14 @@ class Scheduler:
     executor. One that fails does not stop the others.
 
     Args:
-        runs (list[Run]): All runs, each behind its parent.
+        runs (Sequence[Run]): All runs, each behind its parent.
         executor (Executor): What starts the runs.
         save (Callable): Gets how the runs have ended, in order, after each that ends.
     """
 
     def __init__(
         self,
-        runs: list[Run],
+        runs: Sequence[Run],
         executor: Executor,
         save: Callable[[dict[Run, Result]], None] = lambda ends: None,
     ):

@@ -124,8 +124,9 @@ def build_model(cfg: Config) -> nn.Module:
 
 def set_dataloader_defaults(cfg: Config) -> None:
     """Sets what the models need where the config says nothing."""
-    # The images of a detector differ in size, so its data preprocessor stacks them.
-    collate = "pseudo_collate" if find_task(cfg) == "detection" else "default_collate"
+    # The images of other tasks differ in size, so data preprocessors stack them.
+    classifies = find_task(cfg) == "classification"
+    collate = "default_collate" if classifies else "pseudo_collate"
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         dataloader = cfg.get(name)
         if dataloader is None:

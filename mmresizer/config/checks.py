@@ -9,12 +9,19 @@ from typing import Literal
 from mmengine.config import Config, ConfigDict
 from mmpretrain.models import BaseClassifier
 
-from mmresizer.models.detectors import ResizerDetector
+from mmresizer.models import ResizerDetector, ResizerSegmentor
 from mmresizer.registry import DATASETS, MODELS, enter_scope, find_class
 from mmresizer.utils import InputError
 
+Task = Literal["classification", "detection", "segmentation"]
+_CLASSES: dict[type, Task] = {
+    ResizerDetector: "detection",
+    ResizerSegmentor: "segmentation",
+    BaseClassifier: "classification",
+}
 
-def find_task(cfg: Config) -> Literal["classification", "detection"]:
+
+def find_task(cfg: Config) -> Task:
     """Returns the task of a config's model.
 
     Raises:
@@ -27,15 +34,15 @@ def find_task(cfg: Config) -> Literal["classification", "detection"]:
     enter_scope(cfg)
     kind = model.get("type")
     cls = find_class(MODELS, kind)
-    if isinstance(cls, type) and issubclass(cls, ResizerDetector):
-        return "detection"
-    is_classifier = isinstance(cls, type) and issubclass(cls, BaseClassifier)
-    if cls is not None and not is_classifier:  # building reports unknown names
-        raise InputError(
-            f"the model of {cfg.filename} must be an image classifier or a "
-            f"ResizerDetector, but it is of type {kind!r}"
-        )
-    return "classification"
+    if cls is None:  # building reports unknown names
+        return "classification"
+    for base, task in _CLASSES.items():
+        if isinstance(cls, type) and issubclass(cls, base):
+            return task
+    raise InputError(
+        f"the model of {cfg.filename} must be an image classifier, a ResizerDetector "
+        f"or a ResizerSegmentor, but it is of type {kind!r}"
+    )
 
 
 def has_mmdet() -> bool:

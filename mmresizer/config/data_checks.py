@@ -1,7 +1,7 @@
 """Checks of built datasets before a run: head against dataset against files.
 
-Images are not opened. Labels are in memory; names of classes are read once more from
-files of annotations.
+Images are not opened, but for some label maps. Other labels are in memory; names of
+classes are read once more from files of annotations.
 """
 
 import json
@@ -28,6 +28,7 @@ from torch import nn
 from mmresizer.models.heads import IQAHead
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
+from mmresizer.utils.errors import describe_error
 from mmresizer.utils.files import IMAGE_EXTENSIONS
 
 from .checks import iter_datasets
@@ -39,6 +40,8 @@ USES = dict(train="training", val="validation", test="test")
 # their names or those of their types.
 _NO_HEADS = re.compile(r"backbone|neck|rpn_head|semantic_head|\w*RPN\w*")
 _SHOWN = 10
+# Label maps that are read, spread over the dataset.
+_LABEL_MAPS = 16
 _INTEGER = (int, np.integer)
 _SEVERAL = (list, tuple, np.ndarray)
 
@@ -110,8 +113,8 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
     Raises:
         InputError: If a label is outside the range of the head, the numbers of classes
             of head and dataset differ, names of classes are not those of the files,
-            a class has no images, a detector would train without boxes, or two datasets
-            have other classes.
+            a class has no images, a label map cannot be read, a detector would train
+            without boxes, or two datasets have other classes.
     """
     heads = find_heads(cfg, model)
     parts = [
@@ -126,6 +129,7 @@ def check_datasets(cfg: Config, model: nn.Module, datasets: Mapping[str, Any]) -
         _check_number(part, heads, isinstance(_inner(model), BaseClassifier))
         found[part] = _check_labels(part, heads)
         _check_folders(part, found[part].labels)
+        _check_label_maps(part, min(heads.values(), default=0))
     _check_boxes({part: labels for part, labels in found.items() if labels.of_boxes})
 
 
@@ -439,6 +443,53 @@ def _check_labels(part: _Part, heads: Mapping[str, int]) -> _Labels:
                 )
             used.add(label)
     return _Labels(used, of_boxes, xml_paths)
+
+
+def _check_label_maps(part: _Part, count: int) -> None:
+    """Checks some label maps of a dataset for segmentation.
+
+    Args:
+        part (_Part): The dataset.
+        count (int): Number of classes of the head; 0 if it is not known.
+    """
+    steps = getattr(getattr(part.dataset, "pipeline", None), "transforms", ())
+    load = [step for step in steps if type(step).__name__ == "LoadAnnotations"]
+    # MMSegmentation's; the maps of panoptic detectors have no classes.
+    keys = {"seg_map_path", "reduce_zero_label"}
+    infos = [i for i in part.infos() if isinstance(i, Mapping) and keys <= i.keys()]
+    if not load or not infos or not count:
+        return
+    ignored, seen = getattr(part.dataset, "ignore_index", 255), set()
+    numbers = np.linspace(0, len(infos) - 1, min(len(infos), _LABEL_MAPS)).astype(int)
+    for info in (infos[number] for number in numbers):
+        path = info["seg_map_path"]
+        try:
+            labels = load[0].transform({**info, "seg_fields": []})["gt_seg_map"]
+        except Exception as e:  # whatever an image library says
+            raise InputError(
+                f"cannot read the label map {path!r} of the {part.use} data "
+                f"({describe_error(e)})"
+            ) from e
+        if labels.ndim != 2:
+            raise InputError(
+                f"a label map must have one channel, the class of each pixel, but "
+                f"{path!r} of the {part.use} data has the shape {labels.shape}"
+            )
+        found = {int(label) for label in np.unique(labels)} - {ignored}
+        if wrong := [label for label in found if not 0 <= label < count]:
+            raise InputError(
+                f"labels of the {part.use} data must be ints from 0 to {count - 1}, or "
+                f"{ignored} for none, but {path!r} has {max(wrong)}"
+            )
+        seen |= found
+    if len(seen) < min(count, 2):
+        print_log(
+            f"the label maps of the {part.use} data have no class but "
+            f"{', '.join(map(str, seen)) or 'none'}, in {len(numbers)} of them; "
+            f"pixels of {ignored} have no label",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def _check_boxes(found: Mapping[_Part, _Labels]) -> None:

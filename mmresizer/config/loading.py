@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.hub import get_config
 
 from mmresizer.utils import InputError
-from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET, describe_error, one_line
+from mmresizer.utils.errors import (
+    HOW_TO_INSTALL_MMDET,
+    HOW_TO_INSTALL_MMSEG,
+    describe_error,
+    one_line,
+)
 
+# By what mmengine calls a library in `_base_ = "mmdet::..."`.
+_HOW_TO_INSTALL = {"mmdet": HOW_TO_INSTALL_MMDET, "mmseg": HOW_TO_INSTALL_MMSEG}
 CONFIG_SUFFIXES = (".py", ".yml", ".yaml", ".json")
 
 
@@ -38,8 +46,9 @@ def load_config(path: str, options: dict | None = None) -> Config:
         _import_classes(cfg._cfg_dict)
     except Exception as e:  # a config is a program and may raise anything
         reason = describe_error(e)
-        if "mmdet is not installed" in reason:
-            reason += f"; {HOW_TO_INSTALL_MMDET}"
+        for package, how in _HOW_TO_INSTALL.items():
+            if f"{MODULE2PACKAGE[package]} is not installed" in reason:
+                reason += f"; {how}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
     cfg.setdefault("launcher", "none")
     override_settings(cfg, options, path)
@@ -89,10 +98,10 @@ def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
     package = name.partition("::")[0]
     # mmengine would install it, unasked.
     if not package.isidentifier() or find_spec(package) is None:
-        hint = f"; {HOW_TO_INSTALL_MMDET}" if package == "mmdet" else ""
+        hints = [f"; {how}" for key, how in _HOW_TO_INSTALL.items() if key == package]
         raise InputError(
             f"the config {name!r} needs the package {package!r}, which is not "
-            f"installed{hint}"
+            f"installed{''.join(hints)}"
         )
     try:
         cfg = get_config(name)

@@ -16,7 +16,7 @@ from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.files import file_digest, write_atomically
 
-from .model_index import MMDETECTION, OURS
+from .model_index import MMDETECTION, MMSEGMENTATION, OURS
 
 # Name of a dataset in the names of configs -> what the pages call it.
 _DATASETS = {
@@ -34,6 +34,10 @@ _DATASETS = {
     "imagewoof": "Imagewoof",
     "in1k": "ImageNet-1k",
     "textured-shapes": "TexturedShapes",
+    "textured-shapes-masks": "TexturedShapesMasks",
+    "cityscapes": "Cityscapes",
+    "ade20k": "ADE20K",
+    "magnetic-tiles": "Magnetic tiles",
     "cub-100": "CUB-200-2011 (100 species)",
     "deep-pcb": "DeepPCB",
     "deep-pcb-patches": "DeepPCB (patches of 96 px)",
@@ -53,7 +57,7 @@ def update_metafiles(root: Path) -> None:
     """Writes what follows from the configs into the metafiles, and ``model-index.yml``.
 
     ``Results``, ``Weights`` and other facts that do not follow from a config are kept.
-    Without MMDetection the entries of detectors are kept as they are.
+    Without MMDetection the entries of models that need it are kept as they are.
 
     Args:
         root (Path): Root of the repository.
@@ -74,7 +78,9 @@ def update_metafiles(root: Path) -> None:
         for path in paths:
             entry = known.get(path.stem, {})
             facts = dict(entry.get("Metadata", {}))
-            if facts.get("Library") != MMDETECTION or has_mmdet():
+            # Some segmentors have parts from there.
+            needed = (facts.get("Library"), facts.get("Requires"))
+            if MMDETECTION not in needed or has_mmdet():
                 facts |= get_facts(load_config(str(path)), path.stem, costs)
             meta["Models"].append(
                 {
@@ -130,9 +136,19 @@ def get_facts(cfg: Config, name: str, costs: dict[tuple, ModelCosts]) -> dict:
 
 
 def _find_library(cfg: Config) -> dict[str, str]:
-    """Returns the library whose inference takes the model, unless it is MMPretrain."""
-    if find_task(cfg) == "detection":
+    """Returns the library whose inference takes the model, unless it is MMPretrain.
+
+    A segmentor with parts of MMDetection also has "Requires".
+    """
+    task = find_task(cfg)
+    if task == "detection":
         return {"Library": MMDETECTION}
+    if task == "segmentation":
+        has_parts = "'mmdet." in str(cfg.model)
+        return {
+            "Library": MMSEGMENTATION,
+            **({"Requires": MMDETECTION} if has_parts else {}),
+        }
     is_of_quality = (cfg.model.get("head") or {}).get("type") == "mmresizer.IQAHead"
     return {"Library": OURS} if is_of_quality else {}
 

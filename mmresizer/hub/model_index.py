@@ -21,6 +21,7 @@ SCHEME = "mmresizer://"
 
 # The library whose inference takes a model, as metafiles call it.
 MMDETECTION = "MMDetection"
+MMSEGMENTATION = "MMSegmentation"
 # Of image quality models: MMPretrain builds them, but its inferencers expect classes.
 OURS = "mmresizer"
 MMPRETRAIN = "MMPretrain"
@@ -98,7 +99,8 @@ class ZooModel:
         resizer (Weights, optional): Weights of the resizer alone.
         licence (str, optional): Licence of the weights.
         library (str): The library whose inference takes the model: "MMPretrain" for
-            classifiers, "MMDetection", or "mmresizer" for models of image quality.
+            classifiers, "MMDetection", "MMSegmentation", or "mmresizer" for models of
+            image quality.
     """
 
     name: str

@@ -61,6 +61,7 @@ recipe.
   [docs/benchmarks](docs/benchmarks/README.md#whole-models).
 - Configs with `-aspect`, and detectors, keep the images' aspect ratios. Sizes and costs
   are those of a square image, and for detectors those of the largest landscape image.
+  Those of segmentors are of a training crop.
 - A dash: not measured, or not published.
 
 This page is written by `tools/misc/update_model_zoo.py`, from the configs and their

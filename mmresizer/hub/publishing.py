@@ -33,6 +33,7 @@ _TASKS = {
         ("iqa/EMD", "EMD", 3),
     ],
     "Object Detection": [("coco/bbox_mAP", "box AP", 3)],
+    "Semantic Segmentation": [("mIoU", "mIoU", 2)],
 }
 # The settings that a result depends on; it does not on folders, seeds and logs.
 _SETTINGS = (

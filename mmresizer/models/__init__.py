@@ -15,6 +15,7 @@ from .resizers import (
     LearnedResizer,
     MULLERResizer,
 )
+from .segmentors import ResizerSegmentor
 
 __all__ = [
     "BaseResizer",
@@ -28,5 +29,6 @@ __all__ = [
     "ResizerClassifier",
     "ResizerDetector",
     "ResizerHuggingFaceClassifier",
+    "ResizerSegmentor",
     "ResizerTimmClassifier",
 ]

@@ -12,6 +12,7 @@ from mmresizer_client.errors import (
 
 __all__ = [
     "HOW_TO_INSTALL_MMDET",
+    "HOW_TO_INSTALL_MMSEG",
     "InputError",
     "check_bool",
     "check_choice",
@@ -28,6 +29,10 @@ HOW_TO_INSTALL_MMDET = (
     "in an environment of your own: `pip install onedl-mmdetection` and "
     "`MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir "
     "--force-reinstall --no-deps onedl-mmcv`"
+)
+HOW_TO_INSTALL_MMSEG = (
+    "`bash tools/setup_env.sh` installs MMSegmentation; in an environment of your own: "
+    "`pip install onedl-mmsegmentation`"
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from config_names import NAME, load_recipe, pick_representatives
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.registry import DefaultScope
 from modelindex.load_model_index import load
 
 from mmresizer.analysis.costs import input_size, pipeline_size
@@ -65,11 +67,26 @@ DETECTORS = {
     "retinanet-r50-fpn": ("RetinaNet", "ResNet", {"depth": 50}),
     "rtmdet-s": ("RTMDet", "CSPNeXt", {"deepen_factor": 0.33, "widen_factor": 0.5}),
 }
+# Segmentor and backbone in the name -> types of the head and of the backbone, and
+# config of the backbone.
+SEGMENTORS = {
+    "deeplabv3plus-r50-d8": (
+        "DepthwiseSeparableASPPHead",
+        "ResNetV1c",
+        {"depth": 50, "dilations": (1, 1, 2, 4)},
+    ),
+    "fcn-r50-d8": ("FCNHead", "ResNetV1c", {"depth": 50, "dilations": (1, 1, 2, 4)}),
+    "mask2former-r50": ("Mask2FormerHead", "ResNet", {"depth": 50}),
+    "segformer-mit-b0": ("SegformerHead", "MixVisionTransformer", {"embed_dims": 32}),
+    "unet-s4-w16": ("FCNHead", "UNet", {"num_stages": 4, "base_channels": 16}),
+}
 # Dataset in the name -> its type and number of classes, None for scores.
 DATASETS = {
+    "ade20k": ("ADE20KDataset", 150),
     "ava": ("mmresizer.AVA", None),
     "cats-dogs": ("CustomDataset", 2),
     "cats-dogs-subset": ("CustomDataset", 2),
+    "cityscapes": ("CityscapesDataset", 19),
     "coco": ("CocoDataset", 80),
     "cub": ("CUB", 200),
     "cub-100": ("mmresizer.InMemoryImages", 100),
@@ -83,11 +100,13 @@ DATASETS = {
     "imagenette": ("mmresizer.Imagenette", 10),
     "imagewoof": ("mmresizer.Imagewoof", 10),
     "in1k": ("ImageNet", 1000),
+    "magnetic-tiles": ("BaseSegDataset", 6),
     "neu-steel": ("mmresizer.InMemoryImages", 6),
     "playing-cards": ("mmresizer.InMemoryImages", 53),
     "rsscn7": ("mmresizer.InMemoryImages", 7),
     "scene-15": ("mmresizer.InMemoryImages", 15),
     "textured-shapes": ("mmresizer.TexturedShapes", 4),
+    "textured-shapes-masks": ("mmresizer.TexturedShapesMasks", 5),
 }
 METADATA = {
     model["Name"]: model["Metadata"]
@@ -103,9 +122,22 @@ def load_once(path):
     return load_config(str(path))
 
 
+def find_library(path):
+    return METADATA.get(path.stem, {}).get("Library", "MMPretrain")
+
+
 def is_detector(path):
+    return find_library(path) == "MMDetection"
+
+
+def is_segmentor(path):
+    return find_library(path) == "MMSegmentation"
+
+
+def needs_mmdet(path):
     """Without mmdet such a config cannot be read; the metafile says it."""
-    return METADATA.get(path.stem, {}).get("Library") == "MMDetection"
+    facts = METADATA.get(path.stem, {})
+    return "MMDetection" in (facts.get("Library"), facts.get("Requires"))
 
 
 def params(paths):
@@ -114,7 +146,7 @@ def params(paths):
         pytest.param(
             path,
             id=path.stem,
-            marks=[pytest.mark.detection] * is_detector(path)
+            marks=[pytest.mark.detection] * needs_mmdet(path)
             + [pytest.mark.zoo] * (path not in REPRESENTATIVES),
         )
         for path in paths
@@ -127,7 +159,7 @@ def path(request):
 
 
 def test_finds_the_configs():
-    assert len(CONFIGS) >= 116
+    assert len(CONFIGS) >= 160
     assert len({path.stem for path in CONFIGS}) == len(CONFIGS)
 
 
@@ -138,8 +170,10 @@ def test_finds_the_representatives():
     assert "resizerx2_swin-large_1xb8_cub_384px" in names
     counts = Counter(path.parent.name for path in REPRESENTATIVES)
     assert counts == {
+        "ade20k": 4,
         "ava": 3,
         "cats_dogs": 4,
+        "cityscapes": 4,
         "coco": 5,
         "cub": 3,
         "cub_100": 1,
@@ -149,15 +183,30 @@ def test_finds_the_representatives():
         "flowers": 3,
         "imagenet": 4,
         "imagenette": 1,
+        "magnetic_tiles": 1,
         "neu": 1,
         "playing_cards": 1,
         "rsscn7": 1,
         "scene_15": 1,
-        "textured_shapes": 1,
+        "textured_shapes": 2,
     }
 
 
-@pytest.mark.parametrize("path", params(p for p in CONFIGS if not is_detector(p)))
+def test_finds_what_needs_mmdet():
+    """Of segmentors only Mask2Former."""
+    segmentors = [path for path in CONFIGS if is_segmentor(path)]
+    assert len(segmentors) == 8 + 8 + 4 + 4
+    assert [path for path in segmentors if needs_mmdet(path)] == [
+        path for path in segmentors if "mask2former" in path.name
+    ]
+
+
+CLASSIFIERS = [
+    path for path in CONFIGS if not is_detector(path) and not is_segmentor(path)
+]
+
+
+@pytest.mark.parametrize("path", params(CLASSIFIERS))
 def test_name(path):
     """What the name says is what the resolved config says."""
     name = NAME.fullmatch(path.stem)
@@ -224,6 +273,41 @@ def test_name_of_detector(path):
     dataset, num_classes = DATASETS[name["dataset"]]
     head = model.get("bbox_head") or model.roi_head.bbox_head
     assert head.num_classes == num_classes
+    batch = int(name["gpus"]) * int(name["batch"])
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.train_dataloader.batch_size == int(name["batch"])
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.type == dataset
+
+
+@pytest.mark.parametrize("path", params(p for p in CONFIGS if is_segmentor(p)))
+def test_name_of_segmentor(path):
+    """Of segmentors the output is the short side of a crop behind the resizer."""
+    name = NAME.fullmatch(path.stem)
+    assert name, path.stem
+    cfg = load_once(path)
+    assert cfg.default_scope == "mmseg"
+    assert "mmresizer" in cfg.custom_imports.imports
+    model = cfg.model
+    assert model.type == "mmresizer.ResizerSegmentor"
+    kind, interpolation, antialias = TYPES[name["resizer"]]
+    assert model.resizer.type == kind
+    assert model.resizer.get("interpolation", "bilinear") == interpolation
+    assert model.resizer.get("antialias", False) == antialias
+    size = input_size(cfg)
+    output = MODELS.build(model.resizer).get_output_size(size)
+    assert min(output) == int(name["output"])
+    assert float(name["factor"]) == round(min(size) / min(output), 2)
+    # Crops become batches as they are; without a size images are only stacked.
+    assert model.data_preprocessor.get("size") in (None, size)
+
+    head, backbone, arguments = SEGMENTORS[name["backbone"]]
+    assert model.segmentor == "EncoderDecoder"
+    assert (model.decode_head.type, model.backbone.type) == (head, backbone)
+    assert {key: model.backbone[key] for key in arguments} == arguments
+    dataset, num_classes = DATASETS[name["dataset"]]
+    for part in (model.decode_head, model.get("auxiliary_head")):
+        assert part is None or part.num_classes == num_classes
     batch = int(name["gpus"]) * int(name["batch"])
     assert cfg.auto_scale_lr.base_batch_size == batch
     assert cfg.train_dataloader.batch_size == int(name["batch"])
@@ -379,16 +463,197 @@ def test_coco_is_mmdetections(path):
     assert cfg.custom_hooks[-1] == dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)
 
 
+SCENES = [path for path in CONFIGS if path.parent.name in ("ade20k", "cityscapes")]
+# What they start from, in MMSegmentation.
+PLAIN_SEGMENTORS = {
+    "ade20k": {
+        "deeplabv3plus-r50-d8": (
+            "deeplabv3plus/deeplabv3plus_r50-d8_4xb4-160k_ade20k-512x512"
+        ),
+        "fcn-r50-d8": "fcn/fcn_r50-d8_4xb4-160k_ade20k-512x512",
+        "mask2former-r50": "mask2former/mask2former_r50_8xb2-160k_ade20k-512x512",
+        "segformer-mit-b0": "segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512",
+    },
+    "cityscapes": {
+        "deeplabv3plus-r50-d8": (
+            "deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024"
+        ),
+        "fcn-r50-d8": "fcn/fcn_r50-d8_4xb2-80k_cityscapes-512x1024",
+        "mask2former-r50": "mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024",
+        "segformer-mit-b0": "segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    },
+}
+# Of Cityscapes the images keep their size, which is that of the crops.
+DOUBLED = {
+    "ade20k": ("scale", "scales", "max_size", "crop_size", "scale_factor"),
+    "cityscapes": ("crop_size",),
+}
+
+
+def name_plain_segmentor(path):
+    name = NAME.fullmatch(path.stem)
+    return PLAIN_SEGMENTORS[name["dataset"]][name["backbone"]]
+
+
+def find_published(path):
+    """Returns what MMSegmentation's metafile says of the plain segmentor."""
+    folder, _, stem = name_plain_segmentor(path).partition("/")
+    root = Path(find_spec("mmseg").origin).parent / ".mim/configs"
+    models = yaml.safe_load((root / folder / "metafile.yaml").read_text())["Models"]
+    (entry,) = [model for model in models if model["Name"] == stem]
+    return entry
+
+
+@cache
+def load_plain_segmentor(path):
+    """Returns MMSegmentation's config of a segmentor; nobody may change it.
+
+    SegFormer for Cityscapes is of squares and slides over images. Here it is changed to
+    what the others are: of MMSegmentation's usual crops, and tested on whole images.
+    """
+    plain = name_plain_segmentor(path)
+    cfg = get_config(f"mmseg::{plain}.py")
+    if plain.endswith("1024x1024"):
+        assert cfg.model.test_cfg.mode == "slide"
+        cfg.model.test_cfg = dict(mode="whole")
+        cfg.model.data_preprocessor.size = (512, 1024)
+        cfg.train_dataloader.dataset.pipeline[3].crop_size = (512, 1024)
+    return cfg
+
+
+def double(steps, keys):
+    """Returns a pipeline with the numbers below some keys doubled."""
+    if isinstance(steps, list):
+        return [double(step, keys) for step in steps]
+    return {
+        key: double(value, keys)
+        if key == "transforms"
+        else (2 * np.array(value)).tolist()
+        if key in keys
+        else value
+        for key, value in steps.items()
+    }
+
+
+def test_finds_configs_of_scenes():
+    assert len(SCENES) == 2 * sum(map(len, PLAIN_SEGMENTORS.values()))
+
+
+@pytest.mark.parametrize("path", params(SCENES))
+def test_scenes_are_mmsegmentations(path):
+    """Its segmentor and weights, its pipelines at the factor, a tenth of its rate."""
+    cfg = load_once(path)
+    plain = load_plain_segmentor(path)
+    assert cfg.load_from == find_published(path)["Weights"]
+    model, expected = (drop_scopes(c.model.to_dict()) for c in (cfg, plain))
+    assert model.pop("resizer")["scale_factor"] == 1 / 2
+    assert model.pop("type") == "mmresizer.ResizerSegmentor"
+    assert model.pop("segmentor") == expected.pop("type")
+    # All weights are the segmentor's.
+    for settings in (model, expected):
+        weights = settings.pop("pretrained", None)
+        init = settings["backbone"].pop("init_cfg", None)
+        assert ((weights or init) is None) == (settings is model)
+    # Padded batches are whole pixels for the segmentor, in its own multiple.
+    for key, value in expected["data_preprocessor"].items():
+        if key == "size":
+            assert model["data_preprocessor"][key] == tuple(2 * n for n in value)
+        elif key == "test_cfg":
+            assert model["data_preprocessor"][key] == {
+                "size_divisor": 2 * value["size_divisor"]
+            }
+        else:
+            assert model["data_preprocessor"][key] == value
+    del model["data_preprocessor"], expected["data_preprocessor"]
+    assert model == expected
+    assert model["test_cfg"] == {"mode": "whole"}
+
+    keys = DOUBLED[path.parent.name]
+    pipelines = [
+        (cfg[f"{part}_dataloader"].dataset.pipeline, plain[f"{part}_dataloader"])
+        for part in ("train", "val", "test")
+    ]
+    pipelines = [(ours, loader.dataset.pipeline) for ours, loader in pipelines]
+    pipelines += [
+        (cfg.tta_pipeline, plain.tta_pipeline),
+        (cfg.test_pipeline, plain.test_pipeline),  # of `inference_model`
+    ]
+    for ours, theirs in pipelines:
+        ours, theirs = (as_lists(pipeline) for pipeline in (ours, theirs))
+        assert ours == as_lists(double(theirs, keys))
+        assert (ours == theirs) == (not set(keys) & {*find_keys(theirs)})
+
+    ours, theirs = (drop_scopes(c.optim_wrapper.to_dict()) for c in (cfg, plain))
+    rates = [wrapper["optimizer"].pop("lr") for wrapper in (ours, theirs)]
+    assert rates[0] == pytest.approx(rates[1] / 10)
+    assert ours == theirs
+    assert cfg.train_cfg.type == "IterBasedTrainLoop"
+    assert cfg.train_cfg.max_iters == 20000
+    ours, theirs = (as_lists(c.param_scheduler) for c in (cfg, plain))
+    assert ours[-1].pop("end") == 20000
+    assert theirs[-1].pop("end") == plain.train_cfg.max_iters
+    lows = [schedule[-1].pop("eta_min") for schedule in (ours, theirs)]
+    assert lows[0] == pytest.approx(lows[1] / 10)
+    assert ours == theirs
+    assert cfg.custom_hooks == [dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)]
+    assert cfg.default_hooks.checkpoint.by_epoch is False
+
+
+def as_lists(settings):
+    """Returns settings without scopes, and with lists in place of tuples."""
+    if isinstance(settings, dict):
+        return {k: as_lists(v) for k, v in settings.items() if k != "_scope_"}
+    if isinstance(settings, list | tuple):
+        return [*map(as_lists, settings)]
+    return settings
+
+
+def find_keys(settings):
+    """Yields all keys at any depth."""
+    if isinstance(settings, list):
+        for part in settings:
+            yield from find_keys(part)
+    elif isinstance(settings, dict):
+        yield from settings
+        yield from find_keys([*settings.values()])
+
+
+@pytest.mark.parametrize(
+    "path", params(p for p in SCENES if p.name.startswith("resizer"))
+)
+def test_plain_weights_fit(path):
+    """Of a plain segmentor as MMSegmentation builds it, all but the resizer's."""
+    from mmseg.registry import MODELS as SEGMENTORS_OF_MMSEG
+
+    plain = load_plain_segmentor(path)
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        weights = SEGMENTORS_OF_MMSEG.build(deepcopy(plain.model)).state_dict()
+    model = build_model(load_once(path))
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    assert not unexpected
+    assert {*missing} == {f"resizer.{name}" for name in model.resizer.state_dict()}
+
+
+def test_pages_of_scenes_have_the_published_metrics():
+    """With the name of the config that they are of."""
+    for path in SCENES:
+        page = path.with_name("README.md").read_text()
+        entry = find_published(path)
+        value = f"{entry['Results']['Metrics']['mIoU']:.2f}"
+        row = rf"^\| [^|]+ \| {value} \| [^|]+ \| \[{entry['Name']}\]"
+        assert re.search(row, page, re.M), row
+
+
 FINETUNED = [
     path
     for path in CONFIGS
     if path.name.startswith("resizer")
-    and (path.parent.name == "coco" or "lite0" in path.name)
+    and (path.parent.name in ("ade20k", "cityscapes", "coco") or "lite0" in path.name)
 ]
 
 
 def test_finds_finetuned_configs():
-    assert len(FINETUNED) == 10 + 5
+    assert len(FINETUNED) == 10 + 5 + 8
 
 
 @pytest.mark.parametrize("path", params(FINETUNED))

@@ -15,7 +15,7 @@ from mmcv.transforms import Compose
 from mmengine.registry import DefaultScope
 
 from conftest import ROOT
-from mmresizer.analysis.costs import model_costs
+from mmresizer.analysis.costs import input_size, model_costs
 from mmresizer.comparison.spec import load_spec
 from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
@@ -33,13 +33,15 @@ LINES = [
 
 # Their images have one size, or stay in memory at one: the line sets the output.
 IN_MEMORY = ("cub_100", "deep_pcb", "neu", "playing_cards", "rsscn7", "scene_15")
+DENSE = ("ade20k", "cityscapes", "coco", "magnetic_tiles")
 
 
 def test_finds_the_lines():
     """Objects of textured_shapes are drawn at one size."""
     families = {path.name for path in (ROOT / "configs").glob("[!_]*")}
     assert {family for family, _ in LINES} == families - {"textured_shapes"}
-    assert len(LINES) == 10 + len(IN_MEMORY)  # two data sets of degraded images
+    # There are two data sets of degraded images.
+    assert len(LINES) == 9 + len(DENSE) + len(IN_MEMORY)
 
 
 @pytest.mark.parametrize("family", IN_MEMORY)
@@ -63,7 +65,7 @@ def load_image(dataset, folder):
 
 @pytest.mark.parametrize(
     ("family", "i"),
-    [line for line in LINES if line[0] not in ("coco", *IN_MEMORY)],
+    [line for line in LINES if line[0] not in (*DENSE, *IN_MEMORY)],
 )
 @pytest.mark.parametrize("n", [pytest.param(None, marks=pytest.mark.zoo), 288])
 def test_line_sets_the_input(family, i, n, tmp_path):
@@ -94,6 +96,43 @@ def test_line_of_detectors(detector):
     assert scales == [(1667, 1000)] * 3
     assert MODELS.build(cfg.model.resizer).get_output_size((1000, 1667)) == (800, 1333)
     assert cfg.model.data_preprocessor.pad_size_divisor == 40
+
+
+@pytest.mark.parametrize(
+    ("family", "n", "size", "output"),
+    [
+        ("cityscapes", 352, (1024, 2048), (352, 704)),
+        ("cityscapes", 256, (1024, 2048), (256, 512)),
+        ("magnetic_tiles", 32, (256, 256), (32, 32)),
+        ("magnetic_tiles", 104, (256, 256), (104, 104)),
+    ],
+)
+def test_line_of_segmentors_sets_the_output(family, n, size, output):
+    """The images, and what reads them, stay as they are."""
+    (command,) = read_commands(family)
+    cfg = load_at(command, n)
+    assert input_size(cfg) == size
+    assert MODELS.build(cfg.model.resizer).get_output_size(size) == output
+    del cfg.model.resizer["scale_factor"]
+    plain = load_config(cfg.filename)
+    del plain.model.resizer["scale_factor"]
+    assert cfg.to_dict() == plain.to_dict()
+
+
+@pytest.mark.parametrize("segmentor", ["deeplabv3plus", "fcn", "segformer"])
+@pytest.mark.parametrize("n", [640, 700, 768, 1000, 1536])
+def test_line_of_ade20k(segmentor, n):
+    """MMSegmentation's 512 px, and its scales of 2048x512, at another factor."""
+    (command,) = read_commands("ade20k")
+    (path,) = (ROOT / "configs/ade20k").glob(f"resizerx2_{segmentor}-*.py")
+    cfg = load_at(command, n, path)
+    pipelines = [
+        cfg[f"{name}_dataloader"].dataset.pipeline for name in ("train", "val", "test")
+    ]
+    scales = [step.scale for steps in pipelines for step in steps if "scale" in step]
+    assert scales == [(4 * n, n)] * 3
+    assert input_size(cfg) == cfg.model.data_preprocessor.size == (n, n)
+    assert MODELS.build(cfg.model.resizer).get_output_size((n, n)) == (512, 512)
 
 
 @pytest.mark.parametrize(

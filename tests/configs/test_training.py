@@ -166,6 +166,48 @@ def make_boxes(root, classes, splits):
         file.write_text(json.dumps(content))
 
 
+def make_segments(root, classes, places, suffixes=("", "")):
+    """Images and label maps of the first classes, with pixels that have none.
+
+    Args:
+        root (Path): Folder of the data set.
+        classes (Iterable[int]): Values of label maps.
+        places (Iterable[tuple[str, str]]): Folder of the images, and of the maps.
+        suffixes (tuple[str, str]): What their names end with, before the type.
+    """
+    rng = np.random.default_rng(0)
+    for images, maps in places:
+        (root / maps).mkdir(parents=True, exist_ok=True)
+        for i in range(4):
+            write_images(root, [f"{images}/{i}{suffixes[0]}"])
+            blocks = rng.choice([*classes, 255], (4, 6)).astype(np.uint8)
+            labels = blocks.repeat(10, 0).repeat(10, 1)
+            assert cv2.imwrite(str(root / maps / f"{i}{suffixes[1]}"), labels)
+
+
+def make_cityscapes(root):
+    places = [
+        (f"leftImg8bit/{split}/ulm", f"gtFine/{split}/ulm")
+        for split in ("train", "val")
+    ]
+    suffixes = "_leftImg8bit.png", "_gtFine_labelTrainIds.png"
+    make_segments(root, range(19), places, suffixes)
+
+
+def make_ade(root):
+    """Its label 0 is none of the 150 classes."""
+    places = [
+        (f"images/{split}", f"annotations/{split}")
+        for split in ("training", "validation")
+    ]
+    make_segments(root, range(151), places, (".jpg", ".png"))
+
+
+def make_tiles(root):
+    places = [(f"img_dir/{split}", f"ann_dir/{split}") for split in ("train", "val")]
+    make_segments(root, range(6), places, (".jpg", ".png"))
+
+
 FLOWERS = sorted(
     {
         line.split("/")[1]
@@ -243,10 +285,41 @@ DETECTORS = {
 }
 
 
+# Likewise; SegFormer-B0 and the U-Net are small.
+FCN = RESNET18 | {
+    "decode_head": {"in_channels": 128, "channels": 32},
+    "auxiliary_head": {"in_channels": 64, "channels": 16},
+}
+DEEPLAB = FCN | {
+    "decode_head": {
+        "in_channels": 128,
+        "channels": 32,
+        "c1_in_channels": 16,
+        "c1_channels": 8,
+    }
+}
+MASK2FORMER = RESNET18 | {
+    "decode_head": {"in_channels": [16, 32, 64, 128], "num_queries": 9}
+}
+SEGMENTORS = {
+    "resizerx2_fcn-r50-d8_4xb2_cityscapes_512px": (make_cityscapes, FCN),
+    "resizerx2_deeplabv3plus-r50-d8_4xb2_cityscapes_512px": (make_cityscapes, DEEPLAB),
+    "resizerx2_segformer-mit-b0_8xb1_cityscapes_512px": (make_cityscapes, {}),
+    "resizerx2_mask2former-r50_8xb2_cityscapes_512px": (make_cityscapes, MASK2FORMER),
+    "bilinearx2_fcn-r50-d8_4xb4_ade20k_512px": (make_ade, FCN),
+    "resizerx2_fcn-r50-d8_4xb4_ade20k_512px": (make_ade, FCN),
+    "resizerx2_deeplabv3plus-r50-d8_4xb4_ade20k_512px": (make_ade, DEEPLAB),
+    "resizerx2_segformer-mit-b0_8xb2_ade20k_512px": (make_ade, {}),
+    "resizerx2_mask2former-r50_8xb2_ade20k_512px": (make_ade, MASK2FORMER),
+    "resizer-aax4_unet-s4-w16_1xb8_magnetic-tiles_64px": (make_tiles, {}),
+}
+
+
 def test_every_family_is_here():
     folders = {path.name for path in CONFIGS.glob("[!_]*") if path.is_dir()}
-    folders.remove("textured_shapes")  # tests/tools/test_detection.py
-    assert {find(name).parent.name for name in [*FAMILIES, *DETECTORS]} == folders
+    folders.remove("textured_shapes")  # tests/tools/test_{detect,segment}ation.py
+    names = [*FAMILIES, *DETECTORS, *SEGMENTORS]
+    assert {find(name).parent.name for name in names} == folders
 
 
 def params(names):
@@ -256,6 +329,7 @@ def params(names):
         key = find(name).parent.name, NAME.fullmatch(name)["backbone"]
         marks = [pytest.mark.zoo] * (key in seen)
         marks += [pytest.mark.slow] * (name == RECIPE)
+        marks += [pytest.mark.detection] * ("mask2former" in name)
         yield pytest.param(name, marks=marks)
         seen.add(key)
 
@@ -305,9 +379,12 @@ def shrink(steps):
             shrink(step)
             continue
         shrink(step.get("transforms", []))
-        for key in step.keys() & {"scale", "scales", "crop_size", "size"}:
-            sizes = (np.array(step[key]) // 10).tolist()
-            step[key] = [*map(tuple, sizes)] if key == "scales" else tuple(sizes)
+        for key in step.keys() & {"scale", "scales", "crop_size", "size", "max_size"}:
+            step[key] = divide(step[key])
+
+
+def divide(sizes):
+    return sizes // 10 if isinstance(sizes, int) else type(sizes)(map(divide, sizes))
 
 
 @pytest.mark.detection
@@ -339,3 +416,47 @@ def test_detector(name, tmp_path, monkeypatch):
     assert all(value.isfinite().all() for value in weights.values())
     # The learned ones start at zero.
     assert name.startswith("bilinear") or weights["resizer.out.bias"].any()
+
+
+@pytest.mark.parametrize("name", params(SEGMENTORS))
+def test_segmentor(name, tmp_path, monkeypatch):
+    """By its pipelines and its recipe, two iterations, a validation, a prediction."""
+    # They need MMSegmentation, which other tests of this file do not.
+    from mmseg.apis import inference_model, init_model
+
+    monkeypatch.chdir(tmp_path)
+    make, model = SEGMENTORS[name]
+    cfg = Config.fromfile(find(name))
+    make(tmp_path / cfg.train_dataloader.dataset.data_root)
+    by_epoch = cfg.train_cfg.type == "EpochBasedTrainLoop"
+    cfg.merge_from_dict(
+        {
+            "model": model,
+            "train_cfg": {"max_epochs": 1} if by_epoch else {"max_iters": 2},
+            "train_cfg.val_interval": 1 if by_epoch else 2,
+            "load_from": None,
+            "launcher": "none",
+            "work_dir": str(tmp_path / "work_dir"),
+        }
+    )
+    if not by_epoch:
+        size = cfg.model.data_preprocessor.size
+        cfg.model.data_preprocessor.size = tuple(side // 10 for side in size)
+        shrink(cfg.test_pipeline)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        if not by_epoch:
+            shrink(loader.dataset.pipeline)
+    cfg.val_dataloader.batch_size = 1
+    train_model(cfg)
+    (file,) = (tmp_path / "work_dir").glob("*_[0-9].pth")
+    saved = torch.load(file, map_location="cpu", weights_only=False)
+    assert saved["meta"]["iter"] == 2
+    weights = saved["state_dict"]
+    assert all(value.isfinite().all() for value in weights.values())
+    # The learned ones start at zero.
+    assert name.startswith("bilinear") or weights["resizer.out.bias"].any()
+
+    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    predicted = inference_model(init_model(cfg, str(file), "cpu"), image).pred_sem_seg
+    assert predicted.data.shape == (1, 40, 60)

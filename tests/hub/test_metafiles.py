@@ -1,19 +1,30 @@
+import pytest
 import yaml
 
 from conftest import ROOT
 from mmresizer.hub import metafiles
 
-COCO = ROOT / "configs/coco"
 
-
-def test_metafile_is_kept_without_mmdet(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("family", "pattern", "library", "count"),
+    [
+        ("coco", "", "MMDetection", 20),
+        ("cityscapes", "mask2former", "MMSegmentation", 2),
+    ],
+)
+def test_metafile_is_kept_without_mmdet(
+    family, pattern, library, count, tmp_path, monkeypatch
+):
     """The tables can be written where detectors cannot even be read."""
-    folder = tmp_path / "configs/coco"
+    folder = tmp_path / "configs" / family
     folder.mkdir(parents=True)
-    text = (COCO / "metafile.yml").read_text()
+    meta = yaml.safe_load((ROOT / "configs" / family / "metafile.yml").read_text())
+    meta["Models"] = [model for model in meta["Models"] if pattern in model["Name"]]
+    text = yaml.safe_dump(meta, sort_keys=False, width=100)
     (folder / "metafile.yml").write_text(text)
-    models = yaml.safe_load(text)["Models"]
-    assert {model["Metadata"]["Library"] for model in models} == {"MMDetection"}
+    models = meta["Models"]
+    assert len(models) == count
+    assert {model["Metadata"]["Library"] for model in models} == {library}
     for model in models:
         (tmp_path / model["Config"]).touch()
     monkeypatch.setattr(metafiles, "has_mmdet", lambda: False)

@@ -19,11 +19,11 @@ from mmresizer.utils.files import printable
 
 @HOOKS.register_module()
 class DrawPredictionsHook(Hook):
-    """Draws test images with their predictions, of classifiers and of detectors.
+    """Draws test images with their predictions, whatever the task.
 
     A picture has the path of its image, below the folder that holds all images of the
     test set. If images have no file, it has the number of the image. The hooks of
-    MMPretrain and MMDetection name it by the file's name alone, which overwrites
+    the libraries name it by the file's name alone, which overwrites
     pictures, and MMPretrain's does not take test-time augmentation. Of several
     processes the first one draws its share.
 
@@ -93,7 +93,8 @@ def _draw(
     runner: Runner, inputs, index: int, sample: BaseDataElement, out_file: str
 ) -> None:
     """Draws an image of a batch; of augmented ones, the first version."""
-    if "pred_instances" in sample:  # its boxes are those of the file
+    # Boxes and classes of pixels are those of the file.
+    if "pred_instances" in sample or "pred_sem_seg" in sample:
         image = LoadImageFromFile()({"img_path": sample.img_path})["img"]
         runner.visualizer.add_datasample(
             "", mmcv.bgr2rgb(image), sample, out_file=out_file

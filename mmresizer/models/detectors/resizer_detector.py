@@ -2,15 +2,13 @@
 
 import inspect
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmresizer.models.utils import report_fresh_resizer
+from mmresizer.models.utils import ResizingModel
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import HOW_TO_INSTALL_MMDET, check_int
@@ -35,7 +33,7 @@ class _Frame(NamedTuple):
 
 
 @MODELS.register_module()
-class ResizerDetector(BaseModel):
+class ResizerDetector(ResizingModel):
     """A detector of MMDetection that resizes its images first.
 
     The resizer stands between the data preprocessor and the detector, which sees the
@@ -77,11 +75,9 @@ class ResizerDetector(BaseModel):
             )
     """
 
-    resizer: nn.Module
-
     def __new__(cls, detector: str | type | None = None, *args: Any, **kwargs: Any):
         """Makes an instance of the detector's class, and of this one."""
-        return super().__new__(_with_resizer(_find_detector(detector)))
+        return cls._new(_find_detector(detector))
 
     def __init__(
         self,
@@ -90,19 +86,11 @@ class ResizerDetector(BaseModel):
         size_divisor: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.resizer = (
-            resizer if isinstance(resizer, nn.Module) else MODELS.build(resizer)
-        )
+        super().__init__(resizer, **kwargs)
         if size_divisor is None:
             size_divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
         check_int("size_divisor", size_divisor, 1)
         self.size_divisor = size_divisor
-        self.register_load_state_dict_post_hook(report_fresh_resizer)
-
-    def __reduce__(self) -> tuple:
-        """Pickles by the detector's class: the class made from it is in no module."""
-        return _new, (type(self).__mro__[2],), self.__dict__
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict:
         """Computes the detector's losses.
@@ -206,18 +194,6 @@ class ResizerDetector(BaseModel):
             divisor=divisor,
         )
         return images, frame
-
-
-@cache
-def _with_resizer(detector: type) -> type:
-    """Returns a class of detectors with a resizer in front."""
-    name = f"Resizer{detector.__name__}"
-    return type(name, (ResizerDetector, detector), {"__module__": __name__})
-
-
-def _new(detector: type) -> ResizerDetector:
-    """Makes an instance without initializing it, for pickle and copies."""
-    return object.__new__(_with_resizer(detector))
 
 
 def _find_detector(detector: str | type | None) -> type:

@@ -8,6 +8,7 @@ from .mount import (
     without_resizer,
 )
 from .pixels import normalize_images, restore_pixels, round_pixels, takes_rgb
+from .resizing_model import ResizingModel
 from .weights import (
     check_initial_weights,
     check_trained_weights,
@@ -17,6 +18,7 @@ from .weights import (
 )
 
 __all__ = [
+    "ResizingModel",
     "check_initial_weights",
     "check_trained_weights",
     "check_weights",

@@ -1,38 +1,53 @@
-"""A detector's forward pass without values, to count what it costs."""
+"""Forward passes of detectors and segmentors on images alone, to measure costs."""
 
 from functools import partial
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
 
-from mmresizer.models import ResizerDetector
+from mmresizer.models import ResizerDetector, ResizerSegmentor
 
 
-def prepare_to_count(detector: ResizerDetector) -> None:
-    """Changes a detector so that it takes images alone, on the meta device too.
+def prepare_to_count(model: Any) -> None:
+    """Changes a model so that it takes images alone, on the meta device too.
 
     In detectors of two stages the first stage then proposes as many boxes as it may,
     whatever the weights. The extraction of features below boxes is left out: it has
     none of the products that are counted.
     """
-    take_images_alone(detector)
-    if not hasattr(detector, "rpn_head") or not hasattr(detector, "roi_head"):
+    take_images_alone(model)
+    if not hasattr(model, "rpn_head") or not hasattr(model, "roi_head"):
         return
     from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 
-    count = detector.test_cfg["rpn"]["max_per_img"]
-    detector.rpn_head.predict_by_feat = partial(_propose, count)
-    for name, module in list(detector.named_modules()):
+    count = model.test_cfg["rpn"]["max_per_img"]
+    model.rpn_head.predict_by_feat = partial(_propose, count)
+    for name, module in list(model.named_modules()):
         if isinstance(module, BaseRoIExtractor):
-            detector.set_submodule(name, _BlankFeatures(module))
+            model.set_submodule(name, _BlankFeatures(module))
 
 
-def take_images_alone(detector: ResizerDetector) -> None:
-    """Changes a detector so that its raw outputs need images alone.
+def take_images_alone(model: Any) -> None:
+    """Changes a detector or segmentor so that its outputs need images alone.
 
-    Detectors of two stages ask for data samples.
+    Detectors of two stages ask for data samples. Segmentors then give the logits of
+    each pixel, as for predictions: some heads have no raw outputs. Other models stay as
+    they are.
     """
-    detector.register_forward_pre_hook(_add_samples, with_kwargs=True)
+    if isinstance(model, ResizerDetector):
+        model.register_forward_pre_hook(_add_samples, with_kwargs=True)
+    elif isinstance(model, ResizerSegmentor):
+        # A method, so that a copy of the model has its own.
+        model._forward = MethodType(_infer, model)  # type: ignore[method-assign]
+
+
+def _infer(model: Any, images: Tensor, data_samples: None = None) -> Tensor:
+    """Returns a segmentor's logits for images of shape (N, C, H, W)."""
+    shape = tuple(images.shape[-2:])
+    return model.inference(
+        images, [dict(ori_shape=shape, img_shape=shape)] * len(images)
+    )
 
 
 def _add_samples(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

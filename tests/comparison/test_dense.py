@@ -5,7 +5,8 @@ from mmengine.config import Config
 from stand_ins import Executor
 
 from conftest import ROOT
-from mmresizer.comparison.detectors import DetectorRun, compare_detectors, summarize
+from mmresizer.comparison.dense import DenseRun, compare_dense, summarize
+from mmresizer.config.loading import load_config
 from mmresizer.utils import InputError
 
 FIELDS = (
@@ -50,15 +51,22 @@ def test_runs_of_several_machines(tmp_path):
     assert page.endswith("\na, today; b, today.\n")
 
 
-@pytest.mark.parametrize("configs", ["deep_pcb", "textured_shapes"])
-def test_published_summary_follows_from_its_table(configs):
-    folder = ROOT / "configs" / configs / "results"
-    assert summarize(folder / "results.csv") == (folder / "summary.md").read_text()
+PUBLISHED = sorted((ROOT / "configs").glob("*/results*/results.csv"))
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parts[-3])
+def test_published_summary_follows_from_its_table(path):
+    assert summarize(path) == path.with_name("summary.md").read_text()
+
+
+def test_finds_what_is_published():
+    assert {path.parts[-3] for path in PUBLISHED} == {"deep_pcb", "textured_shapes"}
+    assert len(PUBLISHED) == 3
 
 
 def test_refuses_a_damaged_table(tmp_path):
     (tmp_path / "results.csv").write_text("config,seed\nbilinear,x\n")
-    with pytest.raises(InputError, match="is no table of compared detectors"):
+    with pytest.raises(InputError, match="is no table of this tool"):
         summarize(tmp_path / "results.csv")
 
 
@@ -74,7 +82,7 @@ def test_refuses_a_damaged_table(tmp_path):
 )
 def test_refuses_to_compare(tmp_path, configs, seeds, expected):
     with pytest.raises(InputError, match=expected):
-        compare_detectors(configs, str(tmp_path / "out"), seeds)
+        compare_dense(configs, str(tmp_path / "out"), seeds)
     assert not (tmp_path / "out").exists()
 
 
@@ -92,9 +100,10 @@ def test_a_run_is_validated_at_its_end(tmp_path):
             train_cfg=dict(max_epochs=8, val_interval=4),
             train_dataloader=dict(num_workers=1, dataset=dict(type="CocoDataset")),
             val_evaluator=dict(type="CocoMetric"),
+            model=dict(type="mmresizer.ResizerDetector"),
         )
     )
-    run = DetectorRun("resizer", 2, tmp_path / "run", cfg)
+    run = DenseRun("resizer", 2, tmp_path / "run", cfg)
     run.prepare()
     prepared = Config.fromfile(run.folder / "config.py")
     assert prepared.randomness.seed == 2
@@ -106,9 +115,48 @@ def test_a_run_is_validated_at_its_end(tmp_path):
 
 
 @pytest.mark.detection
+def test_refuses_to_mix_tasks(tmp_path):
+    (other,) = SHAPES.glob("resizerx2_unet*.py")
+    with pytest.raises(InputError, match="but got detectors and segmentors"):
+        compare_dense([CONFIGS[0], str(other)], str(tmp_path / "out"))
+
+
+def test_segmentors_have_other_metrics(tmp_path):
+    """In percent already; classes have a table for each kind of IoU."""
+    (path,) = SHAPES.glob("resizerx2_unet*.py")
+    run = DenseRun("a", 0, tmp_path, load_config(str(path)))
+    assert run.recorder["metrics"] == [
+        "mIoU", "mBoundaryIoU", "aAcc", "IoU/*", "boundary_IoU/*",
+    ]  # fmt: skip
+    assert run.describe({"mIoU": 43.21}) == "mIoU 43.2"
+    fields = "config,seed,mIoU,mBoundaryIoU,aAcc,IoU of crack,boundary IoU of crack,"
+    lines = [
+        f"{name},{seed},{value},20,90,{value},7,1000,0.5,0.1,1.5,m,d\n"
+        for name, seed, value in [
+            ("a", 0, 10),
+            ("a", 1, 20),
+            ("b", 0, 14),
+            ("b", 1, 22),
+        ]
+    ]
+    costs = "parameters,gmac,resizer_gmac,latency_ratio,machine,date\n"
+    file = tmp_path / "results.csv"
+    file.write_text(fields + costs + "".join(lines))
+    page = summarize(file)
+    assert page.startswith("# Segmentors against their baseline")
+    assert "| a | 15.0 ± 63.5 | 20.0 ± 0.0 | 90.0 ± 0.0 |" in page
+    assert "| b | +3.0 (-9.7 to +15.7) |" in page
+    regions, boundaries = page.split("## By class: ")[1:]
+    assert regions.startswith("IoU")
+    assert "| b, difference | +3.0 (-9.7 to +15.7) |" in regions
+    assert boundaries.startswith("boundary IoU")
+    assert "| b, difference | +0.0 (+0.0 to +0.0) |" in boundaries
+
+
+@pytest.mark.detection
 def test_names_the_runs_that_failed(tmp_path):
     with pytest.raises(InputError, match="no tables without the runs that") as e:
-        compare_detectors(CONFIGS, str(tmp_path / "out"), (0, 1), Executor("failed"))
+        compare_dense(CONFIGS, str(tmp_path / "out"), (0, 1), Executor("failed"))
     assert str(e.value).count("(failed: a reason)") == 4
     assert not (tmp_path / "out" / "results.csv").exists()
 
@@ -132,7 +180,7 @@ def test_refuses_a_config_before_anything_is_trained(tmp_path, lines, expected):
     other = tmp_path / "other.py"
     other.write_text(f"_base_ = [{CONFIGS[1]!r}]\n{lines}\n")
     with pytest.raises(InputError, match=expected):
-        compare_detectors([CONFIGS[0], str(other)], str(tmp_path / "out"))
+        compare_dense([CONFIGS[0], str(other)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -158,7 +206,8 @@ def test_classes_have_a_table_of_their_own(tmp_path):
 @pytest.mark.parametrize("classwise", [True, False])
 def test_classes_are_recorded_if_they_are_measured(tmp_path, classwise):
     evaluator = dict(type="CocoMetric", classwise=classwise)
-    cfg = Config(dict(val_evaluator=evaluator))
-    recorded = DetectorRun("a", 0, tmp_path, cfg).recorder["metrics"]
+    model = dict(type="mmresizer.ResizerDetector")
+    cfg = Config(dict(val_evaluator=evaluator, model=model))
+    recorded = DenseRun("a", 0, tmp_path, cfg).recorder["metrics"]
     assert ("coco/*_precision" in recorded) is classwise
     assert "coco/bbox_mAP_s" in recorded

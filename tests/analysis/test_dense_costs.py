@@ -10,7 +10,7 @@ from mmresizer.analysis.costs import (
     macs_without_resizer,
     model_costs,
 )
-from mmresizer.analysis.detector_costs import prepare_to_count
+from mmresizer.analysis.dense_costs import prepare_to_count
 from mmresizer.config.building import build_model
 from mmresizer.config.loading import load_config
 

@@ -1,9 +1,9 @@
-"""Trains detectors with several seeds and compares them with the baseline."""
+"""Compares detectors or segmentors with their baseline, over several seeds."""
 
 import argparse
 
 from mmresizer.comparison.cli import INTERRUPTED, add_executor_options, make_executor
-from mmresizer.comparison.detectors import compare_detectors
+from mmresizer.comparison.dense import compare_dense
 from mmresizer.utils import exit_on_input_error
 from mmresizer.utils.cli import seed
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=seed, default=[0, 1, 2])
     add_executor_options(parser)
     args = parser.parse_args()
-    compare_detectors(args.configs, args.work_dir, args.seeds, make_executor(args))
+    compare_dense(args.configs, args.work_dir, args.seeds, make_executor(args))
     print(f"Tables: {args.work_dir}")
 
 

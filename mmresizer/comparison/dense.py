@@ -1,10 +1,11 @@
-"""Detectors against their baseline: average precision, with intervals over seeds."""
+"""Detectors or segmentors against their baseline, with intervals over seeds."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -29,24 +30,75 @@ from .runs import WEIGHTS, Run
 from .scheduler import Scheduler
 from .statistics import MIN_SEEDS, mean_interval
 
-_METRICS = ("mAP", "mAP_50", "mAP_s", "mAP_m", "mAP_l")
-_RECORDED = {name: f"coco/bbox_{name}" for name in _METRICS}
-# What CocoMetric has in addition with `classwise=True`, for each class.
-_CLASS_AP = "coco/{}_precision"
-_CLASS_COLUMN = "mAP of "
+
+class _Task(NamedTuple):
+    """What is measured of a model for dense prediction.
+
+    Attributes:
+        title (str): What the models are.
+        model (str): Their class.
+        evaluator (str): The class of the evaluator.
+        metrics (dict[str, str]): Columns of the table, the main one first, and the
+            names that a run records.
+        classes (dict[str, str]): What a column of a class begins with, and the name
+            that a run records, with ``{}`` for the class.
+        factor (int): Of a metric, for percent.
+        about (str): What they are, for the page.
+    """
+
+    title: str
+    model: str
+    evaluator: str
+    metrics: dict[str, str]
+    classes: dict[str, str]
+    factor: int
+    about: str
+
+
+_TASKS = {
+    "detection": _Task(
+        "Detectors",
+        "ResizerDetector",
+        "CocoMetric",
+        {
+            name: f"coco/bbox_{name}"
+            for name in ("mAP", "mAP_50", "mAP_s", "mAP_m", "mAP_l")
+        },
+        {"mAP of ": "coco/{}_precision"},  # with `classwise=True`
+        100,
+        "Box average precision of COCO (%)",
+    ),
+    "segmentation": _Task(
+        "Segmentors",
+        "ResizerSegmentor",
+        "ClasswiseIoUMetric",
+        {name: name for name in ("mIoU", "mBoundaryIoU", "aAcc")},
+        {"IoU of ": "IoU/{}", "boundary IoU of ": "boundary_IoU/{}"},
+        1,
+        "IoU of regions and of boundaries, and the accuracy of pixels (%),",
+    ),
+}
 _BATCH = 4  # images, for the latency
 
 
-class DetectorRun(Run):
-    """One training run of a detector, validated after the last epoch alone."""
+class DenseRun(Run):
+    """One training run of a model, validated after the last epoch alone."""
+
+    @property
+    def task(self) -> _Task:
+        """What is measured."""
+        return _find_task(self.cfg)
 
     @property
     def recorder(self) -> dict[str, Any]:
-        """Records AP, by size too, and by class if the config's evaluator does."""
-        classes = [_CLASS_AP.format("*")] * self.cfg.val_evaluator.get("classwise", 0)
+        """Records the metrics, and those of classes if the config's evaluator does."""
+        classes = [name.format("*") for name in self.task.classes.values()]
+        evaluator = self.cfg.val_evaluator
+        if self.task.evaluator == "CocoMetric" and not evaluator.get("classwise"):
+            classes = []  # it measures them on request
         return dict(
             type="mmresizer.RecordMetricsHook",
-            metrics=[*_RECORDED.values(), *classes],
+            metrics=[*self.task.metrics.values(), *classes],
         )
 
     @property
@@ -61,22 +113,24 @@ class DetectorRun(Run):
 
     def describe(self, result: dict[str, Any]) -> str:
         """Returns what a finished run has reached, in words."""
-        return f"mAP {result[_RECORDED['mAP']]:.3f}"
+        name, recorded = next(iter(self.task.metrics.items()))
+        return f"{name} {self.task.factor * result[recorded]:.1f}"
 
 
-def compare_detectors(
+def compare_dense(
     configs: Sequence[str],
     work_dir: str,
     seeds: Sequence[int] = (0, 1, 2),
     executor: Executor | None = None,
 ) -> list[dict[str, Any]]:
-    """Trains detectors with several seeds, and compares what they reach at the end.
+    """Trains models with several seeds, and compares what they reach at the end.
 
     Each run is a process of its own. Those that ``work_dir`` has from an earlier call
     are not repeated, unless they failed.
 
     Args:
-        configs (Sequence[str]): Config files; the first one is the baseline.
+        configs (Sequence[str]): Config files, of detectors or of segmentors; the first
+            one is the baseline.
         work_dir (str): Folder for the runs, ``results.csv`` (a row a run) and
             ``summary.md``.
         seeds (Sequence[int]): At least 2. Defaults to (0, 1, 2).
@@ -102,6 +156,12 @@ def compare_detectors(
             f"{list(seeds)}"
         )
     loaded = {name: _load(path) for name, path in zip(names, configs, strict=True)}
+    tasks = {_find_task(cfg).title.lower() for cfg in loaded.values()}
+    if len(tasks) > 1:
+        raise InputError(
+            "all configs must be for the same task, but got "
+            f"{' and '.join(sorted(tasks))}"
+        )
     with work_folder(work_dir) as folder:
         return _compare(loaded, folder, seeds, executor or LocalExecutor())
 
@@ -109,8 +169,8 @@ def compare_detectors(
 def _compare(
     configs: dict[str, Config], folder: Path, seeds: Sequence[int], executor: Executor
 ) -> list[dict[str, Any]]:
-    runs: list[Run] = [
-        DetectorRun(name, seed, run_folder(folder, name, seed), cfg)
+    runs = [
+        DenseRun(name, seed, run_folder(folder, name, seed), cfg)
         for seed in seeds
         for name, cfg in configs.items()
     ]
@@ -131,8 +191,8 @@ def _compare(
         {
             "config": name,
             "seed": run.seed,
-            **{metric: ends[run][recorded] for metric, recorded in _RECORDED.items()},
-            **_class_precisions(ends[run]),
+            **{name: ends[run][key] for name, key in run.task.metrics.items()},
+            **_class_columns(run.task, ends[run]),
             **costs[name],
             **{key: ends[run][key] for key in ("machine", "date")},
         }
@@ -145,14 +205,17 @@ def _compare(
     return rows
 
 
-def _class_precisions(end: Mapping[str, Any]) -> dict[str, float]:
+def _class_columns(task: _Task, end: Mapping[str, Any]) -> dict[str, float]:
     """Returns what the metrics of a run say about classes, by column of the table."""
-    before, after = _CLASS_AP.split("{}")
-    return {
-        f"{_CLASS_COLUMN}{name.removeprefix(before).removesuffix(after)}": value
-        for name, value in end.items()
-        if name.startswith(before) and name.endswith(after)
-    }
+    columns: dict[str, float] = {}
+    for column, recorded in task.classes.items():
+        before, after = recorded.split("{}")
+        columns |= {
+            f"{column}{name.removeprefix(before).removesuffix(after)}": value
+            for name, value in end.items()
+            if name.startswith(before) and name.endswith(after)
+        }
+    return columns
 
 
 def summarize(path: Path) -> str:
@@ -170,24 +233,29 @@ def summarize(path: Path) -> str:
         baseline, *others = arms
         return _render(arms, baseline, others)
     except (OSError, KeyError, ValueError, TypeError) as e:
-        raise InputError(
-            f"{str(path)!r} is no table of compared detectors ({e})"
-        ) from e
+        raise InputError(f"{str(path)!r} is no table of this tool ({e})") from e
 
 
 def _render(
     arms: dict[str, dict[int, dict[str, str]]], baseline: str, others: Sequence[str]
 ) -> str:
+    first = next(iter(arms[baseline].values()))
+    (task,) = [task for task in _TASKS.values() if task.metrics.keys() <= first.keys()]
+    main = next(iter(task.metrics))
+
     def values(name: str, metric: str) -> list[float]:
-        return [100 * float(row[metric]) for _, row in sorted(arms[name].items())]
+        runs = sorted(arms[name].items())
+        return [task.factor * float(row[metric]) for _, row in runs]
 
     def difference(name: str, metric: str, to: str = baseline) -> str:
         pairs = zip(values(name, metric), values(to, metric), strict=True)
         return show_difference(mean_interval([ours - theirs for ours, theirs in pairs]))
 
+    def absolute(name: str, metric: str) -> str:
+        return show_interval([*mean_interval(values(name, metric))])
+
     # COCO's -1: there are no objects of the size.
-    metrics = [name for name in _METRICS if min(values(baseline, name)) >= 0]
-    first = next(iter(arms[baseline].values()))
+    metrics = [name for name in task.metrics if min(values(baseline, name)) >= 0]
     machines = dict.fromkeys(
         f"{row['machine']}, {row['date']}"
         for runs in arms.values()
@@ -209,27 +277,32 @@ def _render(
             ]
         )
     costs = ("parameters", "GMAC (resizer)", "latency ratio")
-    classes = [column for column in first if column.startswith(_CLASS_COLUMN)]
-    by_class = [
-        [name, *(show_interval([*mean_interval(values(name, c))]) for c in classes)]
-        for name in arms
-    ]
-    by_class += [
-        [f"{name}, difference", *(difference(name, column) for column in classes)]
-        for name in others
-    ]
+    classes = "".join(
+        _show_classes(
+            prefix,
+            [column for column in first if column.startswith(prefix)],
+            [
+                *((name, partial(absolute, name)) for name in arms),
+                *(
+                    (f"{name}, difference", partial(difference, name))
+                    for name in others
+                ),
+            ],
+        )
+        for prefix in task.classes
+    )
     paired = [
         [name, *(difference(name, metric) for metric in metrics)] for name in others
     ]
     among = [
-        [name, *("-" if to == name else difference(name, "mAP", to) for to in others)]
+        [name, *("-" if to == name else difference(name, main, to) for to in others)]
         for name in others
     ]
     return f"""\
-# Detectors against their baseline
+# {task.title} against their baseline
 
-Box average precision of COCO (%) after the last epoch; no checkpoint is picked. Seeds
-{seeds}; mean and 95 % interval by Student's t over the seeds, the images taken as
+{task.about} after the last epoch; no checkpoint is picked.
+Seeds {seeds}; mean and 95 % interval by Student's t over the seeds, the images taken as
 given. GMAC: 10^9 multiply-accumulates for one image. Latency ratio: median time of
 predictions for {_BATCH} validation images, by the weights of the first seed, over the
 baseline's, measured in turns.
@@ -242,50 +315,77 @@ In points, paired by seed.
 
 {make_table(("config", *names), paired)}
 
-{_show_others(others, among)}{_show_classes(classes, by_class)}{"; ".join(machines)}.
+{_show_others(main, others, among)}{classes}{"; ".join(machines)}.
 """
 
 
-def _show_others(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _show_others(
+    metric: str, names: Sequence[str], rows: Sequence[Sequence[str]]
+) -> str:
     """Makes a section of the page; it is empty if there is one other config."""
     if len(names) < 2:
         return ""
     return f"""\
 ## Differences among the others
 
-mAP of the row minus that of the column.
+{metric} of the row minus that of the column.
 
 {make_table(("config", *names), rows)}
 
 """
 
 
-def _show_classes(classes: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Makes a section of the page; it is empty if no class was measured."""
-    if not classes:
+def _show_classes(
+    prefix: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Callable[[str], str]]],
+) -> str:
+    """Makes a section of the page; it is empty if no class was measured.
+
+    Args:
+        prefix (str): What the columns begin with.
+        columns (Sequence[str]): The columns of the classes.
+        rows (Sequence[tuple[str, Callable[[str], str]]]): The name of each row, and
+            what makes the text of a column.
+    """
+    if not columns:
         return ""
-    names = [column.removeprefix(_CLASS_COLUMN) for column in classes]
+    names = [column.removeprefix(prefix) for column in columns]
+    table = [[name, *map(show, columns)] for name, show in rows]
     return f"""\
-## By class
+## By class: {prefix.removesuffix(" of ")}
 
-mAP (%), and the difference to the baseline in points.
+In percent, and the difference to the baseline in points.
 
-{make_table(("config", *names), rows)}
+{make_table(("config", *names), table)}
 
 """
+
+
+def _find_task(cfg: Config) -> _Task:
+    """Returns what is measured of the model of a config.
+
+    Raises:
+        InputError: If the model is for another task.
+    """
+    task = find_task(cfg)
+    if task not in _TASKS:
+        models = " or ".join(f"a {task.model}" for task in _TASKS.values())
+        raise InputError(f"the model of {cfg.filename!r} must be {models}")
+    return _TASKS[task]
 
 
 def _load(path: str) -> Config:
     """Loads and checks a config."""
     cfg = load_config(path)
+    task = _find_task(cfg)
     evaluator = cfg.get("val_evaluator")
     kind = evaluator.get("type") if isinstance(evaluator, dict) else ""
-    if not str(getattr(kind, "__name__", kind)).endswith("CocoMetric"):
+    if not str(getattr(kind, "__name__", kind)).endswith(task.evaluator):
         raise InputError(
-            f"the val_evaluator of {path!r} must be a CocoMetric, but got {evaluator!r}"
+            f"the val_evaluator of {path!r} must be a {task.evaluator}, but got "
+            f"{evaluator!r}"
         )
-    if find_task(cfg) != "detection":
-        raise InputError(f"the model of {path!r} must be a ResizerDetector")
     epochs = (cfg.get("train_cfg") or {}).get("max_epochs")
     check_int(f"train_cfg.max_epochs of {path!r}", epochs, 1)
     check_data(cfg, "train_dataloader", "val_dataloader")
@@ -297,14 +397,14 @@ def _load(path: str) -> Config:
 class _Predictor(nn.Module):
     """Predicts for the same data samples at each call."""
 
-    def __init__(self, detector: nn.Module, samples: list):
+    def __init__(self, model: nn.Module, samples: list):
         super().__init__()
-        self.detector = detector
+        self.model = model
         self.samples = samples
 
     def forward(self, images: Tensor) -> list:
         """Returns the predictions for images of shape (N, C, H, W)."""
-        return self.detector(images, self.samples, mode="predict")
+        return self.model(images, self.samples, mode="predict")
 
 
 def _measure_costs(runs: Sequence[Run]) -> list[dict[str, float]]:

@@ -1,0 +1,39 @@
+_base_ = ["mmseg::mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py"]
+
+custom_imports = dict(imports=["mmresizer", "mmdet.models"], allow_failed_imports=False)
+
+crop_size = (1024, 1024)  # 512x512 behind the resizer
+data_preprocessor = dict(size=crop_size, test_cfg=dict(size_divisor=32 * 2))
+model = dict(
+    type="mmresizer.ResizerSegmentor",
+    segmentor="EncoderDecoder",
+    resizer=dict(type="mmresizer.InterpolationResizer", scale_factor=1 / 2),
+    data_preprocessor=data_preprocessor,
+    backbone=dict(init_cfg=None),  # all weights are from the segmentor below
+)
+load_from = "https://mmassets.onedl.ai/mmsegmentation/v0.5/mask2former/mask2former_r50_8xb2-160k_ade20k-512x512/mask2former_r50_8xb2-160k_ade20k-512x512_20221204_000055-2d1f55f1.pth"
+
+# Twice MMSegmentation's sizes, of the crops too.
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].scales = [2 * side for side in train_pipeline[2].scales]
+train_pipeline[2].max_size = 4096
+train_pipeline[3].crop_size = crop_size
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = (4096, 1024)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[0] = [
+    dict(type="Resize", scale_factor=ratio, keep_ratio=True)
+    for ratio in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
+]
+
+# MMSegmentation's recipe at a tenth of the rate, over 20,000 iterations.
+optim_wrapper = dict(optimizer=dict(lr=0.00001))
+param_scheduler = [
+    dict(type="PolyLR", power=0.9, eta_min=0, begin=0, end=20000, by_epoch=False)
+]
+train_cfg = dict(max_iters=20000, val_interval=2000)
+default_hooks = dict(checkpoint=dict(interval=2000, save_best=None))
+custom_hooks = [dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)]

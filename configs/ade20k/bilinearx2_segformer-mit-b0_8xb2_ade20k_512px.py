@@ -1,0 +1,40 @@
+_base_ = ["mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py"]
+
+custom_imports = dict(imports=["mmresizer"], allow_failed_imports=False)
+
+crop_size = (1024, 1024)  # 512x512 behind the resizer
+data_preprocessor = dict(size=crop_size)
+model = dict(
+    type="mmresizer.ResizerSegmentor",
+    segmentor="EncoderDecoder",
+    resizer=dict(type="mmresizer.InterpolationResizer", scale_factor=1 / 2),
+    data_preprocessor=data_preprocessor,
+    backbone=dict(init_cfg=None),  # all weights are from the segmentor below
+)
+load_from = "https://mmassets.onedl.ai/mmsegmentation/v0.5/segformer/segformer_mit-b0_512x512_160k_ade20k/segformer_mit-b0_512x512_160k_ade20k_20210726_101530-8ffa8fda.pth"
+
+# Twice MMSegmentation's sizes, of the crops too.
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].scale = (4096, 1024)
+train_pipeline[3].crop_size = crop_size
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = (4096, 1024)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[0] = [
+    dict(type="Resize", scale_factor=ratio, keep_ratio=True)
+    for ratio in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
+]
+
+# MMSegmentation's recipe at a tenth of the rate, over 20,000 iterations.
+optim_wrapper = dict(optimizer=dict(lr=0.000006))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type="PolyLR", power=1.0, eta_min=0, begin=1500, end=20000, by_epoch=False),
+]
+train_cfg = dict(max_iters=20000, val_interval=2000)
+default_hooks = dict(checkpoint=dict(interval=2000))
+auto_scale_lr = dict(enable=False, base_batch_size=8 * 2)
+custom_hooks = [dict(type="mmresizer.ResizerOptimizerHook", lr=3e-4)]

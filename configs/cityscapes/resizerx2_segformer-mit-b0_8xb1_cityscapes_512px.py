@@ -1,0 +1,6 @@
+_base_ = ["bilinearx2_segformer-mit-b0_8xb1_cityscapes_512px.py"]
+
+# It starts as the plain interpolation of the baseline.
+model = dict(
+    resizer=dict(type="mmresizer.LearnedResizer", zero_init=True, norm_cfg=None)
+)
