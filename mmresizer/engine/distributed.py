@@ -220,6 +220,11 @@ def setup_distributed(cfg: Config) -> None:
     processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
     if cfg.launcher == "slurm":
         _check_slurm()
+        with suppress(OSError):  # in a container it may be unseen
+            # A script of the user's, which signals may end early, would not do.
+            parent = Path(f"/proc/{os.getppid()}/comm").read_text()
+            if parent.strip() == "slurmstepd":
+                _end_with_parent()
         processes = str(int(os.environ["SLURM_LOCALID"]) + 1)  # up to this one
     if torch.cuda.is_available():
         check_num_processes(processes)
@@ -305,7 +310,7 @@ def _find_interface(target: str) -> str:
 
 
 def _end_with_parent() -> None:
-    """Ends this process with torchrun, which cannot do so where it is killed.
+    """Ends this process with torchrun or slurmstepd, which cannot where it is killed.
 
     It would train on, unseen, beside the job that takes its place.
     """

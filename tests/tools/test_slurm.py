@@ -1,103 +1,23 @@
 """Jobs of a real Slurm, two nodes on this machine, without GPUs."""
 
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-import psutil
 import pytest
 import torch
+from slurm_cluster import REASON, slurm_cluster, write_job
 
-from conftest import ROOT, find_ports, find_processes, wait_until, with_packages
+from conftest import ROOT, find_processes, wait_until, with_packages
 
-DAEMONS = ("munged", "slurmctld", "slurmd", "srun", "sbatch")
-MISSING = [name for name in DAEMONS if shutil.which(name) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        bool(MISSING) or os.geteuid() != 0,
-        reason=f"needs root and Slurm (slurm-wlm, munge); missing: {MISSING}",
-    ),
-]
-
-CONFIG = """
-ClusterName=test
-SlurmctldHost=localhost
-SlurmctldPort={ports[0]}
-SlurmUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool-%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd-%n.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-ReturnToService=2
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-MpiDefault=none
-JobRequeue=1
-MinJobAge=300
-SlurmdParameters=config_overrides
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4
-PartitionName=cpu Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
-"""
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Starts the daemons; yields the environment of a user, and ends them by pid."""
-    # A socket's path has to be short.
-    with tempfile.TemporaryDirectory(prefix="slurm-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        (folder / "state").mkdir()
-        (folder / "key").write_bytes(os.urandom(1024))
-        (folder / "key").chmod(0o600)
-        (folder / "slurm.conf").write_text(
-            CONFIG.format(folder=folder, ports=find_ports(3))
-        )
-        env = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-        names = ("key", "socket", "pid", "log", "seed")
-        files = [folder / "key", *(folder / f"munge.{name}" for name in names[1:])]
-        options = ["--key-file", "--socket", "--pid-file", "--log-file", "--seed-file"]
-        munge = [f"{o}={f}" for o, f in zip(options, files, strict=True)]
-        try:
-            for command in (
-                ["munged", "--force", *munge],
-                ["slurmctld", "-c"],
-                ["slurmd", "-N", "n1"],
-                ["slurmd", "-N", "n2"],
-            ):
-                subprocess.run(command, env=env, check=True, capture_output=True)
-
-            def show_nodes():
-                command = ["sinfo", "--noheader", "--format=%T %N"]
-                answer = subprocess.run(
-                    command, env=env, capture_output=True, text=True
-                )
-                return answer.stdout + answer.stderr
-
-            wait_until(lambda: show_nodes() == "idle n[1-2]\n", 30, show_nodes)
-            yield env
-        finally:
-            for file in folder.glob("*.pid"):
-                pid = int(file.read_text())
-                os.kill(pid, signal.SIGTERM)
-                wait_until(
-                    lambda pid=pid: not psutil.pid_exists(pid),
-                    20,
-                    lambda file=file: f"{file}",
-                )
+    """The environment of a user."""
+    with slurm_cluster() as env:
+        yield env
 
 
 @pytest.fixture
@@ -163,24 +83,10 @@ def test_a_fault_ends_the_job(slurm, demo_config, tmp_path):
 
 def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
     """The batch script of the guide, stopped before its time limit and by Slurm."""
-    guide = (ROOT / "docs" / "guides" / "clusters.md").read_text()
-    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", guide, re.DOTALL).group(1)
     out = tmp_path / "out"
     epochs = 40
     config = str(demo_config(**{"train_cfg.max_epochs": epochs}))
-    for old, new in (
-        ("--partition=gpus", "--partition=cpu"),
-        ("--ntasks=8", "--ntasks=2"),
-        ("--ntasks-per-node=8", "--ntasks-per-node=1"),
-        ("--cpus-per-task=5", "--cpus-per-task=2"),
-        ("#SBATCH --gres=gpu:8\n", ""),
-        ("config.py", config),
-        ("work_dirs/config", str(out)),
-        ("python tools/", f"{sys.executable} {ROOT}/tools/"),
-    ):
-        assert old in script, old
-        script = script.replace(old, new)
-    (tmp_path / "job.sh").write_text(script)
+    write_job(tmp_path / "job.sh", config, out)
     env = {**cluster, **with_packages(tmp_path), "MASTER_ADDR": "127.0.0.1"}
 
     def call(*command):
@@ -195,23 +101,15 @@ def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):
         text = log.read_text() if log.exists() else ""
         return text + call("scontrol", "show", "job", job) + call("sinfo", "-N", "-l")
 
-    def hurry():
-        """By itself Slurm waits for two minutes. At once, it refuses a stopped job."""
-        state = ("scontrol", "show", "job", job)
-        wait_until(lambda: "Reason=BeginTime" in call(*state), 60, show)
-        call("scontrol", "update", f"JobId={job}", "StartTime=now+5")
-
     def has_resumed(times):
         return show().count("Resume from") == times
 
     wait_until(lambda: (out / "epoch_2.pth").exists(), 180, show)
     call("scancel", "--signal=USR1", job)  # as --signal does
-    hurry()
     wait_until(lambda: has_resumed(1), 240, show)
     trained = len(re.findall(r"Epoch\(train\)", show()))
     wait_until(lambda: len(re.findall(r"Epoch\(train\)", show())) > trained, 180, show)
     call("scontrol", "requeue", job)
-    hurry()
     wait_until(lambda: has_resumed(2), 240, show)
     wait_until(lambda: "COMPLETED" in call("scontrol", "show", "job", job), 300, show)
     text = log.read_text()

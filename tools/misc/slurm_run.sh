@@ -20,9 +20,10 @@ if [ -z "$gres" ]; then
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$cpus}
 fi
 
+# Without --wait srun waits for ever for the tasks of a slurmstepd that was killed.
 # SRUN_ARGS is a list of words.
 # shellcheck disable=SC2086
 exec srun --partition="$partition" --job-name="$job" \
   --ntasks="$gpus" --ntasks-per-node="$per_node" ${gres:+--gres="$gres"} \
-  --cpus-per-task="$cpus" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+  --cpus-per-task="$cpus" --kill-on-bad-exit=1 --wait=300 ${SRUN_ARGS:-} \
   "${PYTHON:-python}" -u "$tool" "$@" --launcher slurm
