@@ -1,6 +1,7 @@
 """Trains the model of a config."""
 
 import argparse
+import logging
 import os
 
 from mmresizer.apis import train_model
@@ -42,6 +43,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     """Trains."""
+    logging.raiseExceptions = False  # a log that the disk does not take is no traceback
     args = parse_args()
     cfg = load_run_config(args)
     if args.no_validate:

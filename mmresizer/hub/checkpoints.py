@@ -194,7 +194,7 @@ class AtomicLocalBackend(LocalBackend):
             InputError: If it cannot be written.
         """
         path = Path(filepath)
-        with writing(path.parent):
+        with writing(path):
             # What a process left that was killed while it wrote.
             for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
                 part.unlink(missing_ok=True)

@@ -168,7 +168,7 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fill_up)
-    with pytest.raises(InputError, match=r"the disk of '.*run' is full"):
+    with pytest.raises(InputError, match=r"the disk of '.*run/epoch_1.pth' is full"):
         save_checkpoint({"state_dict": {"w": torch.ones(3)}}, str(file))
     assert [*file.parent.iterdir()] == [file]
     assert file.read_bytes() == before

@@ -23,7 +23,8 @@ REASON = (
     else ""
 )
 
-# cred_expire is also how long a requeued job waits; 120 s by default.
+# cred_expire is also how long a requeued job waits, 120 s by default, and bf_interval
+# how often the scheduler looks for one.
 CONFIG = """
 ClusterName=test
 SlurmctldHost=localhost
@@ -40,6 +41,7 @@ SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 ReturnToService=2
+SchedulerParameters=bf_interval=5
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none

@@ -417,9 +417,10 @@ def test_slurm_scripts_call_srun(run, tmp_path):
     )  # fmt: skip
     assert status == 0
     words = output.splitlines()
-    assert {"--partition=gpus", "--job-name=job", "--ntasks=4", "--gres=gpu:4"} < set(
-        words
-    )
+    assert {
+        "--partition=gpus", "--job-name=job", "--ntasks=4", "--gres=gpu:4",
+        "--kill-on-bad-exit=1", "--wait=300",
+    } < {*words}  # fmt: skip
     assert words[words.index("python") :] == [
         "python", "-u", str(ROOT / "tools" / "train.py"), "config.py",
         "--work-dir", "out", "--seed", "1", "--launcher", "slurm",

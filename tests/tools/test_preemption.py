@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from conftest import ROOT, with_packages
+from mmresizer.config.resuming import load_last_checkpoint
 
 # Signals the process of a rank and those that load its data, as a cluster does.
 HOOKS = """
-import multiprocessing, os, subprocess
+import builtins, errno, logging, multiprocessing, os, signal, subprocess, time
 from mmengine.hooks import Hook
 from mmresizer.registry import HOOKS
 
@@ -37,6 +38,44 @@ class DieInValidation(Hook):
     def after_val_iter(self, runner, *args, **kwargs):
         if runner.epoch == self.epoch:
             os.kill(os.getpid(), 9)
+
+# As over a network: writing is slow. In the second epoch a call for a file kills the
+# process with half of the file written, or fails; then all further ones fail, too.
+@HOOKS.register_module()
+class FaultyDisk(Hook):
+    def __init__(self, seconds=0, call="", file="", fault=""):
+        self.seconds, self.call, self.file, self.fault = seconds, call, file, fault
+        self.has_failed = False
+
+    def before_train(self, runner):
+        self.runner = runner
+        os.fsync, os.replace = self.wrap(os.fsync), self.wrap(os.replace)
+        builtins.open = self.wrap(open)
+        for handler in runner.logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                name = handler.baseFilename
+                handler.stream.flush = lambda: self.check("flush", name)
+
+    def wrap(self, call):
+        def wrapped(target, *args, **kwargs):
+            is_number = isinstance(target, int)
+            name = os.readlink(f"/proc/self/fd/{target}") if is_number else str(target)
+            if self.runner.work_dir in name:
+                self.check(call.__name__, name)
+            return call(target, *args, **kwargs)
+        return wrapped
+
+    def check(self, call, name):
+        if call in ("fsync", "replace"):
+            time.sleep(self.seconds)
+        if self.runner.epoch == 1 and call == self.call and self.file in name:
+            if self.fault == "SIGKILL":
+                os.truncate(name, os.path.getsize(name) // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.has_failed = True
+        if self.has_failed:
+            number = getattr(errno, self.fault)
+            raise OSError(number, os.strerror(number), name)
 """
 
 # All that has a state: random transforms in processes of their own, Mixup, an average
@@ -234,15 +273,18 @@ def small_disk(tmp_path):
         mount(1000)
     except subprocess.CalledProcessError:
         pytest.skip("a disk cannot be mounted here")
-    yield folder, lambda size: mount(size, "remount")
+    yield folder, lambda size, *options: mount(size, "remount", *options)
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+can_mount = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("mount"),
     reason="needs root, to mount a small disk",
 )
+
+
+@pytest.mark.slow
+@can_mount
 def test_a_full_disk(make_config, train, small_disk, tmp_path):
     """The older checkpoint is kept until the newer one is written."""
     one = {"default_hooks.checkpoint.max_keep_ckpts": 1}
@@ -258,8 +300,10 @@ def test_a_full_disk(make_config, train, small_disk, tmp_path):
     assert status == 1
     last = output.splitlines()[-1]
     assert (
-        last == f"error: the disk of {str(folder)!r} is full; make room and try again"
+        last == f"error: the disk of '{folder}/epoch_2.pth' is full; make room and try "
+        "again"
     )
+    assert "Traceback" not in output
     assert [p.name for p in folder.glob("*.pth")] == ["epoch_1.pth"]
     assert not list(folder.glob(".*.pth*"))
 
@@ -267,3 +311,76 @@ def test_a_full_disk(make_config, train, small_disk, tmp_path):
     status, output = train(config, "disk", "--resume")
     assert status == 0, output
     assert_same_end(folder, tmp_path / "whole")
+
+
+@can_mount
+def test_a_read_only_folder(make_config, train, small_disk):
+    """It is told before the training."""
+    folder, mount = small_disk
+    (folder / "epoch_1.pth").write_text("older")
+    mount(1000, "ro")
+    status, output = train(make_config("config.py"), "disk")
+    assert status == 1
+    last = output.splitlines()[-1]
+    assert last == f"error: cannot write to {str(folder)!r} (Read-only file system)"
+    assert "Traceback" not in output
+    assert "Epoch(train)" not in output
+
+
+@pytest.mark.slow
+def test_a_slow_disk_and_a_kill(make_config, train, tmp_path):
+    """Half a checkpoint is none, and the older one is there."""
+    whole = make_config("whole.py")
+    status, output = train(whole, "whole")
+    assert status == 0, output
+
+    fault = dict(seconds=1, call="fsync", fault="SIGKILL")
+    killed = make_config("killed.py", dict(type="mmresizer.FaultyDisk", **fault))
+    status, output = train(killed, "parts")
+    assert status == -signal.SIGKILL, output
+    parts = tmp_path / "parts"
+    assert [path.name for path in parts.glob("*.pth")] == ["epoch_1.pth"]
+    half = [*parts.glob(".epoch_2.pth.*")]
+    assert len(half) == 1
+    assert 0 < half[0].stat().st_size < (parts / "epoch_1.pth").stat().st_size
+
+    slow = make_config("slow.py", dict(type="mmresizer.FaultyDisk", seconds=1))
+    status, output = train(slow, "parts", "--resume")
+    assert status == 0, output
+    assert f"Resume from {parts}/epoch_1.pth" in output
+    assert not [*parts.glob(".*")]
+    assert_same_end(tmp_path / "whole", parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "file", "fault", "sentence", "last_epoch"),
+    [
+        ("fsync", "", "EIO", r"cannot write to '{}/epoch_2.pth' \(Input/.+\)", 1),
+        ("replace", "", "ESTALE", r"cannot write to '{}/epoch_2.pth' \(Stale .+\)", 1),
+        (
+            "flush",
+            ".log",
+            "ESTALE",
+            r"\[.+\] Stale file handle: '{}/.+.json'",
+            1,
+        ),
+        ("open", "last_c", "EROFS", r"\[.+\] Read-only .+: '{}/last_checkpoint'", 2),
+    ],
+)
+def test_a_disk_that_fails(
+    make_config, train, tmp_path, call, file, fault, sentence, last_epoch
+):
+    """One sentence says where and why, and the last checkpoint is whole."""
+    disk = dict(type="mmresizer.FaultyDisk", call=call, file=file, fault=fault)
+    one = {"default_hooks.checkpoint.max_keep_ckpts": 1}
+    status, output = train(make_config("fails.py", disk, **one), "run")
+    assert status == 1
+    run = tmp_path / "run"
+    last = output.splitlines()[-1]
+    assert re.fullmatch(f"error: {sentence.format(run)}", last), output
+    assert "Traceback" not in output
+    path, checkpoint = load_last_checkpoint(str(run))
+    assert [path] == [str(path) for path in run.glob("*.pth")]
+    assert checkpoint["meta"]["epoch"] == last_epoch
+    assert not [*run.glob(".*")]
