@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -41,6 +41,7 @@ SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 ReturnToService=2
+KillWait=15
 SchedulerParameters=bf_interval=5
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
@@ -122,3 +123,19 @@ def write_job(path, config, out):
         assert old in script, old
         script = script.replace(old, new)
     path.write_text(script)
+
+
+def find_step(work_dir):
+    """Returns the processes of the job step of a training, by kind."""
+    found = {"srun": [], "slurmstepd": [], "task": []}
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            if str(work_dir) not in process.cmdline():
+                continue
+            parent = process.parent()
+            if process.name() == "srun":
+                found["srun"].append(process)
+            elif parent and parent.name() == "slurmstepd":
+                found["task"].append(process)
+                found["slurmstepd"].append(parent)
+    return found

@@ -3,10 +3,11 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from slurm_cluster import REASON, slurm_cluster, write_job
+from slurm_cluster import REASON, find_step, slurm_cluster, write_job
 
 from conftest import ROOT, find_processes, wait_until, with_packages
 
@@ -79,6 +80,20 @@ def test_a_fault_ends_the_job(slurm, demo_config, tmp_path):
     assert "Traceback" not in output
     assert re.search(r"error: .*num_classes", output), output
     assert not find_processes(config)
+
+
+def test_a_killed_slurmstepd_ends_the_job(slurm, demo_config, tmp_path):
+    """Its task does not train on, unseen, and srun does not wait for it."""
+    config, out = demo_config(**{"train_cfg.max_epochs": 1000}), tmp_path / "out"
+    arguments = ("slurm_train.sh", str(config), str(out))
+    with ThreadPoolExecutor() as pool:
+        job = pool.submit(slurm, *arguments, SRUN_ARGS="--wait=5")
+        wait_until((out / "epoch_1.pth").exists, 180)
+        find_step(out)["slurmstepd"][0].kill()
+        status, output = job.result()
+    assert status != 0
+    assert "lost another process of the job" in output
+    wait_until(lambda: not find_processes(str(config)), 30)
 
 
 def test_a_job_of_the_guide_is_requeued(cluster, demo_config, tmp_path):

@@ -16,15 +16,16 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 import torch
-from slurm_cluster import REASON, slurm_cluster, write_job
+from slurm_cluster import REASON, find_step, slurm_cluster, write_job
 from test_preemption import HAVE_STATE, RANDOM, assert_same_end
 
 from conftest import ENVIRONMENT, ROOT, find_processes, wait_until
 from mmresizer.models.utils import load_checkpoint
 
-KILLS = int(os.environ.get("MMRESIZER_SOAK_KILLS", "6"))
+KILLS = int(os.environ.get("MMRESIZER_SOAK_KILLS", "5"))
 SECONDS_STOPPED = 30 if KILLS >= 50 else 3
-EPOCHS = (6 + SECONDS_STOPPED // 10) * KILLS + 10
+# A launcher that is stopped does not stop the training.
+EPOCHS = (6 + SECONDS_STOPPED // 3) * KILLS + 10
 SIGNALS = [
     getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "USR1", "INT", "STOP")
 ]
@@ -116,23 +117,9 @@ class SlurmJob:
 
     def list_victims(self):
         """Returns all that can be signalled, by kind."""
-        found = {"srun": [], "slurmstepd": [], "task": [], "step": []}
-        for process in psutil.process_iter():
-            try:
-                if str(self._work_dir) not in process.cmdline():
-                    continue
-                parent = process.parent()
-                if process.name() == "srun":
-                    found["srun"].append(process)
-                elif parent and parent.name() == "slurmstepd":
-                    found["task"].append(process)
-                    found["slurmstepd"].append(parent)
-            except psutil.NoSuchProcess:
-                pass
-        found["loader"] = list_loaders(found["task"])
-        if found["task"]:
-            found["step"].append(SlurmStep(self._job, self._env))
-        return found
+        found = find_step(self._work_dir)
+        step = [SlurmStep(self._job, self._env)] if found["task"] else []
+        return {**found, "step": step, "loader": list_loaders(found["task"])}
 
 
 def disturb(victims, number, rng):
