@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast, get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
@@ -24,6 +24,7 @@ from mmengine.runner import (
     Runner,
     set_random_seed,
 )
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from mmresizer.registry import LOOPS, find_class
@@ -197,6 +198,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._place = _FindPlaceHook()
         runner.register_hook(self._place)
         runner.register_hook(_ValidateFirstHook())
+        runner.register_hook(_ShareStatisticsHook())
 
     @property
     def done(self) -> int:
@@ -235,6 +237,22 @@ class _ValidateFirstHook(Hook):
         if loop.done > 0 and is_due and runner.val_loop is not None:
             print_log("Validates the model of the checkpoint first", logger="current")
             runner.val_loop.run()
+
+
+class _ShareStatisticsHook(Hook):
+    """Validates the model that is saved: that of the first process.
+
+    Batch norms of each process have statistics of the images that it trains on. A run
+    that goes on has those of the first process in all, and so another score.
+    """
+
+    priority = "LOWEST"  # after EMAHook, which puts its average in place
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        for module in runner.model.modules():
+            if isinstance(module, _NormBase):
+                for statistics in module.buffers(recurse=False):
+                    broadcast(statistics)
 
 
 class _FindPlaceHook(Hook):
@@ -329,6 +347,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
             self.dataloader_iterator = _Stream(self.dataloader, batches)
         self._batches = batches
         runner.register_hook(_ValidateFirstHook())
+        runner.register_hook(_ShareStatisticsHook())
 
     @property
     def done(self) -> int:

@@ -15,6 +15,7 @@ from mmresizer.config.resuming import load_last_checkpoint
 # Signals the process of a rank and those that load its data, as a cluster does.
 HOOKS = """
 import builtins, errno, logging, multiprocessing, os, signal, subprocess, time
+import torch
 from mmengine.hooks import Hook
 from mmresizer.registry import HOOKS
 
@@ -38,6 +39,12 @@ class DieInValidation(Hook):
     def after_val_iter(self, runner, *args, **kwargs):
         if runner.epoch == self.epoch:
             os.kill(os.getpid(), 9)
+
+@HOOKS.register_module()
+class NoteStatistics(Hook):
+    def after_val_epoch(self, runner, metrics=None):
+        path = f"{runner.work_dir}/statistics_{os.environ['RANK']}.pth"
+        torch.save([*runner.model.buffers()], path)
 
 # As over a network: writing is slow. In the second epoch a call for a file kills the
 # process with half of the file written, or fails; then all further ones fail, too.
@@ -236,9 +243,14 @@ def test_one_process_of_a_job_is_enough(make_config, run, tmp_path):
 
     # Each process has two batches an epoch.
     changes = {"train_cfg.max_epochs": 4}
-    whole = make_config("whole.py", **changes)
+    note = dict(type="mmresizer.NoteStatistics")
+    whole = make_config("whole.py", note, **changes)
     status, output = dist_train(whole, "whole")
     assert status == 0, output
+    paths = [tmp_path / "whole" / f"statistics_{rank}.pth" for rank in range(2)]
+    statistics, others = map(torch.load, paths)
+    assert len(statistics) > 0
+    assert_same(statistics, others)  # both validate the same model
     stop = dict(type="mmresizer.SignalAt", iteration=2, number=15, rank="1")
     status, output = dist_train(make_config("stop.py", stop, **changes), "parts")
     assert status != 0

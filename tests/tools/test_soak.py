@@ -25,7 +25,7 @@ from mmresizer.models.utils import load_checkpoint
 KILLS = int(os.environ.get("MMRESIZER_SOAK_KILLS", "5"))
 SECONDS_STOPPED = 30 if KILLS >= 50 else 3
 # A launcher that is stopped does not stop the training.
-EPOCHS = (6 + SECONDS_STOPPED // 3) * KILLS + 10
+EPOCHS = (6 + SECONDS_STOPPED // 5) * KILLS + 10
 SIGNALS = [
     getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "USR1", "INT", "STOP")
 ]
@@ -140,7 +140,7 @@ def disturb(victims, number, rng):
 
 def read_curve(work_dir):
     """Returns the loss and the rate of all iterations, and the score of all epochs."""
-    curve = set()
+    curve = set()  # those that were trained twice are equal
     for path in work_dir.glob("*/vis_data/scalars.json"):
         for line in path.read_text().splitlines():
             values = json.loads(line)
