@@ -4,6 +4,7 @@ Write the prefix in configs (``type='mmresizer.LearnedResizer'``). The name then
 resolves under any default scope, whether ``mmpretrain``, ``mmdet`` or ``mmresizer``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -37,6 +38,12 @@ def find_class(registry: Registry, kind: Any) -> Any:
         return kind
     with registry.switch_scope_and_registry(None) as current:
         return current.get(kind)
+
+
+def get_type_name(config: Mapping) -> str:
+    """Returns the name of the class that a config is of, without scope or module."""
+    kind = config.get("type")
+    return str(getattr(kind, "__name__", kind)).rpartition(".")[2]
 
 
 def _child(name: str, package: str) -> Registry:

@@ -18,7 +18,7 @@ from mmresizer.config.checks import find_task
 from mmresizer.datasets import DegradedTextures, FineTextures
 from mmresizer.models import BaseResizer, InterpolationResizer
 from mmresizer.models.utils import get_resizer, get_resizer_name, without_resizer
-from mmresizer.registry import DATASETS, enter_scope, find_class
+from mmresizer.registry import DATASETS, enter_scope, find_class, get_type_name
 from mmresizer.utils import InputError
 
 from .dense_costs import prepare_to_count
@@ -315,8 +315,7 @@ def pipeline_size(
         keys = [key for key in ("crop_size", "scale", "size") if key in transform]
         if not keys:
             continue
-        size, kind = transform[keys[0]], transform.get("type")
-        kind = str(getattr(kind, "__name__", kind)).rpartition(".")[2]
+        size, kind = transform[keys[0]], get_type_name(transform)
         if isinstance(size, int):
             size = (size, size)
         is_pair = isinstance(size, list | tuple) and len(size) == 2

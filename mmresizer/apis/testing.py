@@ -24,6 +24,7 @@ from mmresizer.config.data_checks import check_trained_classes
 from mmresizer.config.run_checks import check_topk
 from mmresizer.engine import leave_distributed, setup_distributed
 from mmresizer.models.utils import check_trained_weights
+from mmresizer.registry import get_type_name
 from mmresizer.utils import InputError
 
 # What `mmengine.dump` can write.
@@ -145,7 +146,7 @@ def enable_tta(cfg: Config) -> None:
         flips = [dict(type="RandomFlip", prob=prob) for prob in (0.0, 1.0)]
         after = []
         if task == "segmentation":  # labels stay those of the original image
-            after = [step for step in steps if step["type"] == "LoadAnnotations"]
+            after = [s for s in steps if get_type_name(s) == "LoadAnnotations"]
             steps = [step for step in steps if step not in after]
         transforms = [flips, *([step] for step in after), [pack]]
         cfg.tta_pipeline = [*steps, dict(type="TestTimeAug", transforms=transforms)]

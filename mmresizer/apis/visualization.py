@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmresizer.hub.loading import load_model
 from mmresizer.models.utils import get_resizer
+from mmresizer.registry import get_type_name
 from mmresizer.utils import InputError
 from mmresizer.visualization import draw_resizer
 
@@ -41,7 +42,7 @@ def visualize_resizer(
     pipeline = [  # files alone have no labels
         step
         for step in cfg.test_dataloader.dataset.pipeline
-        if not str(step["type"]).endswith("LoadAnnotations")
+        if get_type_name(step) != "LoadAnnotations"
     ]
     transforms = [TRANSFORMS.build(transform) for transform in pipeline]
     if not pipeline or "Load" not in str(pipeline[0]["type"]):

@@ -17,7 +17,7 @@ from mmresizer.config.building import build_model
 from mmresizer.config.checks import check_data, find_task
 from mmresizer.config.loading import load_config
 from mmresizer.hub.loading import load_model
-from mmresizer.registry import DATASETS
+from mmresizer.registry import DATASETS, get_type_name
 from mmresizer.utils import InputError
 from mmresizer.utils.errors import check_int
 from mmresizer.utils.files import write_atomically
@@ -380,14 +380,16 @@ def _load(path: str) -> Config:
     cfg = load_config(path)
     task = _find_task(cfg)
     evaluator = cfg.get("val_evaluator")
-    kind = evaluator.get("type") if isinstance(evaluator, dict) else ""
-    if not str(getattr(kind, "__name__", kind)).endswith(task.evaluator):
+    kind = get_type_name(evaluator) if isinstance(evaluator, dict) else ""
+    if not kind.endswith(task.evaluator):
         raise InputError(
             f"the val_evaluator of {path!r} must be a {task.evaluator}, but got "
             f"{evaluator!r}"
         )
     epochs = (cfg.get("train_cfg") or {}).get("max_epochs")
-    check_int(f"train_cfg.max_epochs of {path!r}", epochs, 1)
+    check_int(
+        f"max_epochs of train_cfg, an EpochBasedTrainLoop, of {path!r}", epochs, 1
+    )
     check_data(cfg, "train_dataloader", "val_dataloader")
     build_model(cfg)
     fixed_input_size(cfg, repr(path))

@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.config import Config
 
 from mmresizer.analysis.costs import build_model_to_count, fixed_input_size, model_costs
+from mmresizer.config.checks import find_task
 from mmresizer.config.data_checks import check_datasets, find_heads
 from mmresizer.models import BaseResizer
 from mmresizer.models.utils import get_resizer
@@ -105,6 +106,10 @@ def make_probe(
         raise InputError(
             f"epochs must be above {_WARMUP_EPOCHS}, those of the warm-up, but got "
             f"{size.epochs}"
+        )
+    if (task := find_task(cfg)) != "classification":
+        raise InputError(
+            f"the probe is for classifiers, but the config {cfg.filename} is for {task}"
         )
     cfg = deepcopy(cfg)
     # Nothing is tested; what says the size of images looks there.

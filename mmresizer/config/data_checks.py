@@ -25,6 +25,7 @@ from mmpretrain.models import BaseClassifier
 from mmpretrain.models.heads import RegressionHead
 from torch import nn
 
+from mmresizer.datasets.transforms import read_image_size
 from mmresizer.models.heads import IQAHead
 from mmresizer.registry import DATASETS
 from mmresizer.utils import InputError
@@ -459,37 +460,62 @@ def _check_label_maps(part: _Part, count: int) -> None:
     infos = [i for i in part.infos() if isinstance(i, Mapping) and keys <= i.keys()]
     if not load or not infos or not count:
         return
-    ignored, seen = getattr(part.dataset, "ignore_index", 255), set()
-    numbers = np.linspace(0, len(infos) - 1, min(len(infos), _LABEL_MAPS)).astype(int)
-    for info in (infos[number] for number in numbers):
-        path = info["seg_map_path"]
-        try:
-            labels = load[0].transform({**info, "seg_fields": []})["gt_seg_map"]
-        except Exception as e:  # whatever an image library says
-            raise InputError(
-                f"cannot read the label map {path!r} of the {part.use} data "
-                f"({describe_error(e)})"
-            ) from e
-        if labels.ndim != 2:
-            raise InputError(
-                f"a label map must have one channel, the class of each pixel, but "
-                f"{path!r} of the {part.use} data has the shape {labels.shape}"
-            )
-        found = {int(label) for label in np.unique(labels)} - {ignored}
-        if wrong := [label for label in found if not 0 <= label < count]:
-            raise InputError(
-                f"labels of the {part.use} data must be ints from 0 to {count - 1}, or "
-                f"{ignored} for none, but {path!r} has {max(wrong)}"
-            )
-        seen |= found
-    if len(seen) < min(count, 2):
-        print_log(
-            f"the label maps of the {part.use} data have no class but "
-            f"{', '.join(map(str, seen)) or 'none'}, in {len(numbers)} of them; "
-            f"pixels of {ignored} have no label",
-            logger="current",
-            level=logging.WARNING,
+    ignored = getattr(part.dataset, "ignore_index", 255)
+    seen: set[int] = set()
+    some = set(np.linspace(0, len(infos) - 1, min(len(infos), _LABEL_MAPS)).astype(int))
+    # All of them if some do not have two classes.
+    for number in [*sorted(some), *(n for n in range(len(infos)) if n not in some)]:
+        if number not in some and len(seen) > 1:
+            break
+        seen |= _read_labels(part, infos[number], load[0], count, ignored)
+    if len(seen) < min(count, 2) and part.use != USES["test"]:
+        raise InputError(
+            f"the label maps of the {part.use} data must have at least two classes, "
+            f"but all {len(infos)} have {', '.join(map(str, seen)) or 'none'} alone; "
+            f"pixels of {ignored} have no label"
         )
+
+
+def _read_labels(
+    part: _Part, info: Mapping, load: Any, count: int, ignored: int
+) -> set[int]:
+    """Returns the classes in a label map.
+
+    Args:
+        part (_Part): The dataset.
+        info (Mapping): Of the image.
+        load (Any): The transform that loads label maps.
+        count (int): Number of classes.
+        ignored (int): The label of pixels without one.
+    """
+    path = info["seg_map_path"]
+    try:
+        labels = load.transform({**info, "seg_fields": []})["gt_seg_map"]
+    except Exception as e:  # whatever an image library says
+        raise InputError(
+            f"cannot read the label map {path!r} of the {part.use} data "
+            f"({describe_error(e)})"
+        ) from e
+    if labels.ndim != 2:
+        raise InputError(
+            f"a label map must have one channel, the class of each pixel, but {path!r} "
+            f"of the {part.use} data has the shape {labels.shape}"
+        )
+    if os.path.isfile(image := info["img_path"]):
+        size = read_image_size(image)
+        if size != labels.shape:
+            raise InputError(
+                f"a label map must have the size of its image, but {path!r} has "
+                f"{labels.shape[0]}x{labels.shape[1]} pixels (height x width), and "
+                f"{image!r} {size[0]}x{size[1]}"
+            )
+    found = {int(label) for label in np.unique(labels)} - {ignored}
+    if wrong := [label for label in found if not 0 <= label < count]:
+        raise InputError(
+            f"labels of the {part.use} data must be ints from 0 to {count - 1}, or "
+            f"{ignored} for none, but {path!r} has {max(wrong)}"
+        )
+    return found
 
 
 def _check_boxes(found: Mapping[_Part, _Labels]) -> None:

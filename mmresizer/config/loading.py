@@ -47,7 +47,9 @@ def load_config(path: str, options: dict | None = None) -> Config:
     except Exception as e:  # a config is a program and may raise anything
         reason = describe_error(e)
         for package, how in _HOW_TO_INSTALL.items():
-            if f"{MODULE2PACKAGE[package]} is not installed" in reason:
+            # The second is what mmengine says of `custom_imports`.
+            said = (f"{MODULE2PACKAGE[package]} is not installed", f"'{package}.")
+            if find_spec(package) is None and any(words in reason for words in said):
                 reason += f"; {how}"
         raise InputError(f"cannot read the config {path!r} ({reason})") from e
     cfg.setdefault("launcher", "none")

@@ -167,7 +167,7 @@ def test_names_the_runs_that_failed(tmp_path):
     [
         (
             'train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=9)',
-            r"train_cfg.max_epochs of '.*other.py' must be an int of 1 or more, got N",
+            r"max_epochs of train_cfg, an EpochBasedTrainLoop, of '.*other.py' must be",
         ),
         ("val_evaluator = None", "the val_evaluator of .* CocoMetric, but got None"),
         (

@@ -391,6 +391,16 @@ def test_refuses_a_number(dist, demo_config):
     assert output.splitlines()[-1] == expected
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is for machines without CUDA")
+def test_sync_bn_needs_cuda(dist, demo_config, tmp_path):
+    """It has no form for CPUs; each process on its own would train another model."""
+    config = demo_config(**{"model.backbone.norm_cfg": dict(type="SyncBN")})
+    status, output = dist("dist_train.sh", config, 2, "--work-dir", tmp_path / "out")
+    assert status != 0
+    assert re.search(r"error: the model has SyncBN layers, .* use norm_cfg", output)
+    assert not (tmp_path / "out").exists()
+
+
 def test_shows_its_usage(dist):
     assert dist("dist_train.sh", "config.py") == (
         2, "usage: dist_train.sh CONFIG N [ARGUMENTS]\n"

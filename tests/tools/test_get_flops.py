@@ -336,7 +336,7 @@ def test_prints_a_dash_for_what_is_refused(get_flops):
         (
             "_base_ = 'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py'",
             [],
-            r"config.py must be an image classifier or a ResizerDetector, .*type 'MAE'",
+            r"config.py must be an image classifier, .*, but it is of type 'MAE'",
         ),
         (
             config(SWIN, scale_factor=0.5),

@@ -232,14 +232,24 @@ def test_compares(run_tool, trained, tmp_path):
     assert "## By class: boundary IoU" in page
 
 
+def test_the_probe_is_for_classifiers(run_tool, trained):
+    status, output = run_tool("probe.py", trained[0])
+    assert status == 1
+    assert "the probe is for classifiers, but the config" in output
+    assert output.splitlines()[-1].endswith("is for segmentation")
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
+        ("two hundred", r"at least two classes, but all 8 have 0 alone; pixels of 255"),
+        ("size", r"size of its image, but '.*png' has 100x192 .*, and '.*png' 192x192"),
         ("label", r"must be ints from 0 to 4, or 255 for none, but '.*png' has 9"),
         ("colour", r"must have one channel, .*, but '.*png' .* has the shape"),
         ("missing", r"cannot read the label map '.*png' of the training data"),
         ("classes", r"has 5 classes \(.*\), but model.decode_head.num_classes is 4"),
-        ("odd", r"crash|divisible"),
+        ("odd", r"does not take an image of 192x192 .*divisible"),
+        ("depth", r"must name a segmentor class .*, but got 'DepthEstimator'"),
     ],
 )
 def test_faults_get_a_sentence(run_tool, trained, tmp_path, fault, sentence):
@@ -249,14 +259,23 @@ def test_faults_get_a_sentence(run_tool, trained, tmp_path, fault, sentence):
         lines = "model = dict(decode_head=dict(num_classes=4))"
     if fault == "odd":
         lines = "model = dict(resizer=dict(scale_factor=0.4))"
+    if fault == "depth":
+        lines = "model = dict(segmentor='DepthEstimator')"
     config = write_config(tmp_path, tmp_path / "shapes", lines=lines)
     folder = tmp_path / "shapes"
-    if fault in ("label", "colour", "missing"):
+    if fault == "two hundred":  # a mask of black and white
+        shutil.copytree(source.parents[1], folder)
+        for file in (folder / "ann_dir" / "train").iterdir():
+            labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            cv2.imwrite(str(file), 255 * (labels > 0).astype(np.uint8))
+    if fault in ("label", "colour", "missing", "size"):
         shutil.copytree(source.parents[1], folder)
         file = folder / "ann_dir" / "train" / "000007.png"
         labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if fault == "label":
             labels[0, 0] = 9
+        if fault == "size":
+            labels = labels[:100]
         if fault == "colour":
             labels = np.stack([labels] * 3, axis=2)
         file.unlink()

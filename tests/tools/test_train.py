@@ -372,7 +372,7 @@ def test_refuses_another_task(run_tool, demo_config, tmp_path):
     status, output = run_tool("train.py", config, "--work-dir", tmp_path / "run")
     assert status == 1
     assert re.search(
-        r"must be an image classifier or a ResizerDetector, .*type 'SimCLR'",
+        r"must be an image classifier, a ResizerDetector or .*, .*type 'SimCLR'",
         error(output),
     )
 

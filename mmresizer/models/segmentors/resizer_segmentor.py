@@ -144,7 +144,7 @@ class ResizerSegmentor(ResizingModel):
 
 def _find_segmentor(segmentor: str | type | None) -> type:
     try:
-        from mmseg.models.segmentors import BaseSegmentor
+        from mmseg.models.segmentors import BaseSegmentor, DepthEstimator
         from mmseg.registry import MODELS as SEGMENTORS
     except ImportError as error:
         raise InputError(
@@ -152,7 +152,11 @@ def _find_segmentor(segmentor: str | type | None) -> type:
             f"({error}); {HOW_TO_INSTALL_MMSEG}"
         ) from error
     found = SEGMENTORS.get(segmentor) if isinstance(segmentor, str) else segmentor
-    if not inspect.isclass(found) or not issubclass(found, BaseSegmentor):
+    if (
+        not inspect.isclass(found)
+        or not issubclass(found, BaseSegmentor)
+        or issubclass(found, DepthEstimator)
+    ):
         raise InputError(
             "segmentor must name a segmentor class of MMSegmentation, such as "
             f"'EncoderDecoder' (what `model.type` was), but got {segmentor!r}"

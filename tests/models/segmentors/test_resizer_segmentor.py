@@ -23,7 +23,7 @@ from mmresizer.models import ResizerSegmentor
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
-# Model by model, MMSegmentation's own configs. The last two need MMDetection.
+# Model by model, MMSegmentation's own configs.
 CONFIGS = {
     "FCN": "fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py",
     "PSPNet": "pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py",
@@ -43,8 +43,9 @@ CONFIGS = {
     "Mask2Former": "mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py",
 }
 NEED_MMDET = ("MaskFormer", "Mask2Former")
+NEED_OPERATORS = (*NEED_MMDET, "PointRend")  # of mmcv
 MODELS_TO_TEST = [
-    pytest.param(name, marks=[pytest.mark.detection] * (name in NEED_MMDET))
+    pytest.param(name, marks=[pytest.mark.detection] * (name in NEED_OPERATORS))
     for name in CONFIGS
 ]
 SIZE = (96, 160)
@@ -367,7 +368,7 @@ def test_upsizes():
 
 
 def test_is_the_segmentor_too():
-    model = build("PointRend", RESIZERS["half"])
+    model = build("OCRNet", RESIZERS["half"])
     assert isinstance(model, CascadeEncoderDecoder)
     assert isinstance(model, ResizerSegmentor)
     learned = build(
@@ -409,6 +410,7 @@ def test_gradients_reach_the_resizer():
         (dict(segmentor="FCNHead"), "must name a segmentor class .* got 'FCNHead'"),
         (dict(segmentor="None"), "such as 'EncoderDecoder' .* got 'None'"),
         (dict(segmentor=nn.Identity), "must name a segmentor class"),
+        (dict(segmentor="DepthEstimator"), "must name .* got 'DepthEstimator'"),
         (dict(resize_labels=1), "resize_labels must be True or False, but got 1"),
     ],
 )

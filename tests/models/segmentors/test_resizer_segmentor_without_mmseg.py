@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from conftest import ENVIRONMENT
-from mmresizer.config.loading import load_config
+from mmresizer.config import loading
 from mmresizer.registry import MODELS
 from mmresizer.utils import InputError
 
@@ -34,10 +34,11 @@ def test_a_config_of_mmseg_where_it_is_missing(monkeypatch, tmp_path):
     from mmengine.config.utils import MODULE2PACKAGE
 
     monkeypatch.setitem(MODULE2PACKAGE, "mmseg", "mmsegmentation")
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
     path = tmp_path / "config.py"
     path.write_text('_base_ = ["mmseg::_base_/models/fcn_r50-d8.py"]\n')
     with pytest.raises(InputError, match=r"mmsegmentation is not installed.*; `bash "):
-        load_config(str(path))
+        loading.load_config(str(path))
 
 
 def test_nothing_imports_it_unasked():
