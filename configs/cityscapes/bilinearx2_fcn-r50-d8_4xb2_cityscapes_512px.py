@@ -1,11 +1,10 @@
 _base_ = [
     "mmseg::_base_/models/fcn_r50-d8.py",
-    "mmseg::_base_/datasets/cityscapes.py",
+    "../_base_/datasets/cityscapes_1024x2048.py",
     "../_base_/schedules/segmentor_finetune_20k.py",
 ]
 
-crop_size = (1024, 2048)  # 512x1024 behind the resizer
-data_preprocessor = dict(size=crop_size)
+data_preprocessor = dict(size=_base_.crop_size)  # 512x1024 behind the resizer
 model = dict(
     type="mmresizer.ResizerSegmentor",
     segmentor="EncoderDecoder",
@@ -14,10 +13,5 @@ model = dict(
     pretrained=None,  # all weights are from the segmentor below
 )
 load_from = "https://mmassets.onedl.ai/mmsegmentation/v0.5/fcn/fcn_r50-d8_512x1024_80k_cityscapes/fcn_r50-d8_512x1024_80k_cityscapes_20200606_113019-03aa804d.pth"
-
-# MMSegmentation's pipelines, with crops of the size of a whole image.
-train_pipeline = _base_.train_pipeline
-train_pipeline[3].crop_size = crop_size
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 auto_scale_lr = dict(enable=False, base_batch_size=4 * 2)

@@ -5,7 +5,7 @@ _base_ = [
 ]
 
 custom_imports = dict(imports=["mmresizer"])
-# Of all pixels 97.5 % are background.
+# Nearly all pixels are background.
 weights = [0.1, 1.0, 1.0, 1.0, 1.0, 1.0]
 model = dict(
     resizer=dict(scale_factor=0.25, antialias=True),

@@ -100,10 +100,10 @@ def load_named_config(name: str, folder: str | os.PathLike = "") -> Config:
     package = name.partition("::")[0]
     # mmengine would install it, unasked.
     if not package.isidentifier() or find_spec(package) is None:
-        hints = [f"; {how}" for key, how in _HOW_TO_INSTALL.items() if key == package]
+        how = _HOW_TO_INSTALL.get(package)
         raise InputError(
             f"the config {name!r} needs the package {package!r}, which is not "
-            f"installed{''.join(hints)}"
+            f"installed{f'; {how}' if how else ''}"
         )
     try:
         cfg = get_config(name)

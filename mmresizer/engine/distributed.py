@@ -221,7 +221,7 @@ def setup_distributed(cfg: Config) -> None:
     if cfg.launcher == "slurm":
         _check_slurm()
         with suppress(OSError):  # in a container it may be unseen
-            # A script of the user's, which signals may end early, would not do.
+            # Not with a script of the user's: a signal may end it before the job.
             parent = Path(f"/proc/{os.getppid()}/comm").read_text()
             if parent.strip() == "slurmstepd":
                 _end_with_parent()
@@ -310,7 +310,7 @@ def _find_interface(target: str) -> str:
 
 
 def _end_with_parent() -> None:
-    """Ends this process with torchrun or slurmstepd, which cannot where it is killed.
+    """Ends this process with torchrun or slurmstepd, even where these are killed.
 
     It would train on, unseen, beside the job that takes its place.
     """

@@ -247,72 +247,64 @@ def test_name(path):
         assert sampler == ("mmresizer.SameShapeBatchSampler" if aspect else None)
 
 
-@pytest.mark.detection
-@pytest.mark.parametrize("path", params(p for p in CONFIGS if is_detector(p)))
-def test_name_of_detector(path):
-    """Of detectors the output is the short side of what they were built for."""
+def check_dense(path, scope, kind):
+    """Checks what detectors and segmentors share.
+
+    Returns:
+        tuple: The config, the backbone's name, the number of classes, and the input.
+    """
     name = NAME.fullmatch(path.stem)
     assert name, path.stem
     cfg = load_once(path)
-    assert cfg.default_scope == "mmdet"
+    assert cfg.default_scope == scope
     assert "mmresizer" in cfg.custom_imports.imports
     model = cfg.model
-    assert model.type == "mmresizer.ResizerDetector"
-    kind, interpolation, antialias = TYPES[name["resizer"]]
-    assert model.resizer.type == kind
+    assert model.type == kind
+    resizer, interpolation, antialias = TYPES[name["resizer"]]
+    assert model.resizer.type == resizer
     assert model.resizer.get("interpolation", "bilinear") == interpolation
     assert model.resizer.get("antialias", False) == antialias
     size = input_size(cfg)
     output = MODELS.build(model.resizer).get_output_size(size)
     assert min(output) == int(name["output"])
     assert float(name["factor"]) == round(min(size) / min(output), 2)
-
-    detector, backbone, arguments = DETECTORS[name["backbone"]]
-    assert (model.detector, model.backbone.type) == (detector, backbone)
-    assert {key: model.backbone[key] for key in arguments} == arguments
-    dataset, num_classes = DATASETS[name["dataset"]]
-    head = model.get("bbox_head") or model.roi_head.bbox_head
-    assert head.num_classes == num_classes
     batch = int(name["gpus"]) * int(name["batch"])
     assert cfg.auto_scale_lr.base_batch_size == batch
     assert cfg.train_dataloader.batch_size == int(name["batch"])
+    dataset, num_classes = DATASETS[name["dataset"]]
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         assert loader.dataset.type == dataset
+    return cfg, name["backbone"], num_classes, size
+
+
+@pytest.mark.detection
+@pytest.mark.parametrize("path", params(p for p in CONFIGS if is_detector(p)))
+def test_name_of_detector(path):
+    """Of detectors the output is the short side of what they were built for."""
+    cfg, name, num_classes, _ = check_dense(path, "mmdet", "mmresizer.ResizerDetector")
+    model = cfg.model
+    detector, backbone, arguments = DETECTORS[name]
+    assert (model.detector, model.backbone.type) == (detector, backbone)
+    assert {key: model.backbone[key] for key in arguments} == arguments
+    head = model.get("bbox_head") or model.roi_head.bbox_head
+    assert head.num_classes == num_classes
 
 
 @pytest.mark.parametrize("path", params(p for p in CONFIGS if is_segmentor(p)))
 def test_name_of_segmentor(path):
     """Of segmentors the output is the short side of a crop behind the resizer."""
-    name = NAME.fullmatch(path.stem)
-    assert name, path.stem
-    cfg = load_once(path)
-    assert cfg.default_scope == "mmseg"
-    assert "mmresizer" in cfg.custom_imports.imports
+    cfg, name, num_classes, size = check_dense(
+        path, "mmseg", "mmresizer.ResizerSegmentor"
+    )
     model = cfg.model
-    assert model.type == "mmresizer.ResizerSegmentor"
-    kind, interpolation, antialias = TYPES[name["resizer"]]
-    assert model.resizer.type == kind
-    assert model.resizer.get("interpolation", "bilinear") == interpolation
-    assert model.resizer.get("antialias", False) == antialias
-    size = input_size(cfg)
-    output = MODELS.build(model.resizer).get_output_size(size)
-    assert min(output) == int(name["output"])
-    assert float(name["factor"]) == round(min(size) / min(output), 2)
     # Crops become batches as they are; without a size images are only stacked.
     assert model.data_preprocessor.get("size") in (None, size)
-
-    head, backbone, arguments = SEGMENTORS[name["backbone"]]
+    head, backbone, arguments = SEGMENTORS[name]
     assert model.segmentor == "EncoderDecoder"
     assert (model.decode_head.type, model.backbone.type) == (head, backbone)
     assert {key: model.backbone[key] for key in arguments} == arguments
-    dataset, num_classes = DATASETS[name["dataset"]]
     for part in (model.decode_head, model.get("auxiliary_head")):
         assert part is None or part.num_classes == num_classes
-    batch = int(name["gpus"]) * int(name["batch"])
-    assert cfg.auto_scale_lr.base_batch_size == batch
-    assert cfg.train_dataloader.batch_size == int(name["batch"])
-    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        assert loader.dataset.type == dataset
 
 
 def test_baseline(path):

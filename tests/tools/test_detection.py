@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import tiny_shapes
 import torch
 from filelock import FileLock
 from PIL import Image
@@ -20,21 +21,12 @@ CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
 
 
 def write_config(folder, data_root, prefix="resizer", lines=""):
-    """Writes the config, cut down to 8 + 4 images and an epoch; returns its path."""
-    base = CONFIG.with_name(CONFIG.name.replace("resizer", prefix, 1))
-    data = f'dict(data_root="{data_root}", num_train=8, num_val=4)'
-    path = folder / f"{prefix}.py"
-    path.write_text(f"""
-_base_ = ["{base}"]
-train_dataloader = dict(batch_size=4, num_workers=0, dataset={data})
-val_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
-test_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
-val_evaluator = dict(ann_file="{data_root}/annotations/instances_val.json")
-test_evaluator = dict(ann_file="{data_root}/annotations/instances_val.json")
-train_cfg = dict(max_epochs=1, val_interval=1)
-{lines}
-""")
-    return path
+    """Writes the config, cut down; its evaluator reads the annotations' file."""
+    evaluator = f'dict(ann_file="{data_root}/annotations/instances_val.json")'
+    evaluators = f"val_evaluator = {evaluator}\ntest_evaluator = {evaluator}\n"
+    return tiny_shapes.write_config(
+        CONFIG, folder, data_root, prefix, evaluators + lines
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ import re
 import shutil
 import signal
 import sys
+from functools import partial
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
+import tiny_shapes
 import torch
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from test_preemption import HOOKS, assert_same
@@ -21,20 +23,7 @@ NAME = "resizerx2_unet-s4-w16_1xb8_textured-shapes-masks_96px"
 CONFIG = ROOT / "configs" / "textured_shapes" / f"{NAME}.py"
 
 
-def write_config(folder, data_root, prefix="resizer", lines=""):
-    """Writes the config, cut down to 8 + 4 images and an epoch; returns its path."""
-    base = CONFIG.with_name(CONFIG.name.replace("resizer", prefix, 1))
-    data = f'dict(data_root="{data_root}", num_train=8, num_val=4)'
-    path = folder / f"{prefix}.py"
-    path.write_text(f"""
-_base_ = ["{base}"]
-train_dataloader = dict(batch_size=4, num_workers=0, dataset={data})
-val_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
-test_dataloader = dict(batch_size=2, num_workers=0, dataset={data})
-train_cfg = dict(max_epochs=1, val_interval=1)
-{lines}
-""")
-    return path
+write_config = partial(tiny_shapes.write_config, CONFIG)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ class DrawPredictionsHook(Hook):
 
     A picture has the path of its image, below the folder that holds all images of the
     test set. If images have no file, it has the number of the image. The hooks of
-    the libraries name it by the file's name alone, which overwrites
-    pictures, and MMPretrain's does not take test-time augmentation. Of several
+    the libraries name it by the file's name alone, which overwrites pictures, and
+    MMPretrain's does not take test-time augmentation. Of several
     processes the first one draws its share.
 
     Args:
